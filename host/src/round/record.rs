@@ -1,0 +1,299 @@
+//! The record: what one TXT value says about a job, and its codec. Decoding never panics and keeps what it does not know.
+
+use std::fmt;
+
+use serde_json::{Map, Number, Value};
+
+/// The longest record, in bytes of JSON, that is read or written.
+pub const MAX_RECORD_BYTES: usize = 2048;
+
+/// The longest agent id, in bytes.
+pub const MAX_ID_BYTES: usize = 64;
+
+/// The largest time that is accepted: the first second of the year 10000. Anything above is no time.
+pub const MAX_TIME: u64 = 253_402_300_800;
+
+/// What a job's TXT value says. Times are whole seconds since the Unix epoch.
+///
+/// The first three fields are the ones that every agent of this kind knows; a record that holds only these is complete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Who wrote the record (`id`).
+    pub id: String,
+    /// From when any agent may act (`timer`): the next due time, the end of a lease or of a backoff.
+    pub timer: u64,
+    /// When the job was last started (`timerold`); 0 for never.
+    pub timerold: u64,
+    /// The last fence that was claimed (`r`, `a`); none where no agent with fences ever wrote.
+    pub fence: Option<Fence>,
+    /// What is going on in that fence (`s`; left out when idle).
+    pub state: State,
+    /// How the last run that ended ended (`o`).
+    pub outcome: Option<Outcome>,
+    /// The first twelve hexadecimal digits of the digest of the module that runs or last ran (`m`).
+    pub module: Option<String>,
+    /// Fields of others, kept as they are.
+    pub extra: Map<String, Value>,
+}
+
+/// A claim's name: it only rises, so whoever is handed one can refuse an older one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fence {
+    /// The round: its due time.
+    pub round: u64,
+    /// The attempt at the round, from 1.
+    pub attempt: u32,
+}
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.round, self.attempt)
+    }
+}
+
+/// What is going on in the fence that a record names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum State {
+    /// Nothing: `timer` is the next due time.
+    #[default]
+    Idle,
+    /// A run is under way (`"run"`): `timer` is the end of its lease.
+    Running,
+    /// The attempt failed (`"retry"`): from `timer` on, any agent may take the next one.
+    Retry,
+    /// The agent gave its lease back (`"free"`): any agent may take the round; it counts as no attempt.
+    Free,
+}
+
+impl State {
+    const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Idle => None,
+            Self::Running => Some("run"),
+            Self::Retry => Some("retry"),
+            Self::Free => Some("free"),
+        }
+    }
+}
+
+/// How a run ended, as the short code that stands in the record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The job returned a summary (`ok`).
+    Ok,
+    /// The job returned a final error (`error`).
+    Error,
+    /// The job returned an error worth a retry, and there are no attempts left or one is coming (`retry`).
+    Retry,
+    /// The job was still running at its deadline (`timeout`).
+    Timeout,
+    /// The job asked for more memory than its limit (`memory`).
+    Memory,
+    /// The job printed more than its limit (`output`).
+    Output,
+    /// The job panicked (`panic`).
+    Panic,
+    /// The job trapped (`trap`).
+    Trap,
+    /// The host could not run the job (`host`).
+    Host,
+    /// The run was stopped: its lease was lost or the agent was shutting down (`stopped`).
+    Stopped,
+    /// Every attempt's agent vanished (`lost`).
+    Lost,
+    /// A code that this version does not know.
+    Other(String),
+}
+
+impl Outcome {
+    /// The code in the record.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Retry => "retry",
+            Self::Timeout => "timeout",
+            Self::Memory => "memory",
+            Self::Output => "output",
+            Self::Panic => "panic",
+            Self::Trap => "trap",
+            Self::Host => "host",
+            Self::Stopped => "stopped",
+            Self::Lost => "lost",
+            Self::Other(code) => code,
+        }
+    }
+
+    /// The outcome that a code names.
+    pub fn from_code(code: &str) -> Self {
+        match code {
+            "ok" => Self::Ok,
+            "error" => Self::Error,
+            "retry" => Self::Retry,
+            "timeout" => Self::Timeout,
+            "memory" => Self::Memory,
+            "output" => Self::Output,
+            "panic" => Self::Panic,
+            "trap" => Self::Trap,
+            "host" => Self::Host,
+            "stopped" => Self::Stopped,
+            "lost" => Self::Lost,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// Whether the job did what it was asked to.
+    pub const fn is_ok(&self) -> bool {
+        matches!(self, Self::Ok)
+    }
+
+    /// Whether another attempt can help. A final error of the job cannot be helped; all other failures may be.
+    pub const fn is_retryable(&self) -> bool {
+        !matches!(self, Self::Ok | Self::Error)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+/// Why a TXT value is no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// More than one TXT record stands at the name.
+    #[error("{0} TXT records stand at the name, and there must be one")]
+    Several(usize),
+    /// The value is longer than [`MAX_RECORD_BYTES`].
+    #[error("the value has {0} bytes, and a record has at most {MAX_RECORD_BYTES}")]
+    TooLong(usize),
+    /// The value is no JSON object.
+    #[error("the value is no JSON object: {0}")]
+    NotJson(String),
+    /// A field is missing or has a value that it cannot have.
+    #[error("the field `{field}` {problem}")]
+    Field {
+        /// The field's key.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// `timer` is so far ahead that nobody would run for longer than any schedule can mean.
+    #[error("the field `timer` is {0} seconds ahead, further than the schedule can mean")]
+    FarAhead(u64),
+}
+
+impl Record {
+    /// Decodes one TXT value: the strings of the TXT record, joined.
+    ///
+    /// # Errors
+    /// Says what is wrong with the value. No input makes it panic.
+    pub fn decode(value: &[u8]) -> Result<Self, Unreadable> {
+        if value.len() > MAX_RECORD_BYTES {
+            return Err(Unreadable::TooLong(value.len()));
+        }
+        let mut fields: Map<String, Value> =
+            serde_json::from_slice(value).map_err(|error| Unreadable::NotJson(error.to_string()))?;
+
+        let id = match fields.remove("id") {
+            Some(Value::String(id)) if !id.is_empty() && id.len() <= MAX_ID_BYTES => id,
+            Some(_) => return Err(problem("id", format!("must be a string of 1 to {MAX_ID_BYTES} bytes"))),
+            None => return Err(problem("id", "is missing".to_owned())),
+        };
+        let timer = take_time(&mut fields, "timer")?.ok_or_else(|| problem("timer", "is missing".to_owned()))?;
+        let timerold = take_time(&mut fields, "timerold")?.unwrap_or(0);
+        let fence = take_fence(&mut fields)?;
+        let state = match fields.remove("s") {
+            None => State::Idle,
+            Some(Value::String(code)) => match code.as_str() {
+                "run" => State::Running,
+                "retry" => State::Retry,
+                "free" => State::Free,
+                _ => return Err(problem("s", "is none of `run`, `retry` and `free`".to_owned())),
+            },
+            Some(_) => return Err(problem("s", "must be a string".to_owned())),
+        };
+        if state != State::Idle && fence.is_none() {
+            return Err(problem("s", "needs a round: `r` and `a`".to_owned()));
+        }
+        let outcome = take_code(&mut fields, "o")?.map(|code| Outcome::from_code(&code));
+        let module = take_code(&mut fields, "m")?;
+        Ok(Self { id, timer, timerold, fence, state, outcome, module, extra: fields })
+    }
+
+    /// The JSON text of the record: our fields in a fixed order, then those of others as they came.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut fields = Map::new();
+        fields.insert("id".to_owned(), Value::from(self.id.as_str()));
+        fields.insert("timer".to_owned(), Value::from(self.timer));
+        fields.insert("timerold".to_owned(), Value::from(self.timerold));
+        if let Some(fence) = self.fence {
+            fields.insert("r".to_owned(), Value::from(fence.round));
+            fields.insert("a".to_owned(), Value::from(fence.attempt));
+        }
+        if let Some(code) = self.state.code() {
+            fields.insert("s".to_owned(), Value::from(code));
+        }
+        if let Some(outcome) = &self.outcome {
+            fields.insert("o".to_owned(), Value::from(outcome.code()));
+        }
+        if let Some(module) = &self.module {
+            fields.insert("m".to_owned(), Value::from(module.as_str()));
+        }
+        fields.extend(self.extra.iter().map(|(key, value)| (key.clone(), value.clone())));
+        Value::Object(fields).to_string().into_bytes()
+    }
+}
+
+fn problem(field: &'static str, problem: String) -> Unreadable {
+    Unreadable::Field { field, problem }
+}
+
+/// A time: a whole number, or a float of which the whole seconds count, as other programs write them.
+fn take_time(fields: &mut Map<String, Value>, key: &'static str) -> Result<Option<u64>, Unreadable> {
+    let Some(value) = fields.remove(key) else { return Ok(None) };
+    let seconds = value.as_number().and_then(whole_seconds).filter(|seconds| *seconds < MAX_TIME);
+    seconds.map(Some).ok_or_else(|| problem(key, "must be a time in seconds since the Unix epoch".to_owned()))
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked first")]
+#[expect(clippy::cast_precision_loss, reason = "MAX_TIME is far below 2^53")]
+fn whole_seconds(number: &Number) -> Option<u64> {
+    number.as_u64().or_else(|| {
+        let seconds = number.as_f64()?;
+        (0.0..MAX_TIME as f64).contains(&seconds).then_some(seconds as u64)
+    })
+}
+
+fn take_fence(fields: &mut Map<String, Value>) -> Result<Option<Fence>, Unreadable> {
+    let round = take_time(fields, "r")?;
+    let attempt = match fields.remove("a") {
+        None => None,
+        Some(value) => {
+            let attempt = value.as_u64().and_then(|attempt| u32::try_from(attempt).ok());
+            // The largest one is refused so that the next attempt's number always exists.
+            let valid = attempt.filter(|attempt| (1..u32::MAX).contains(attempt));
+            Some(valid.ok_or_else(|| problem("a", "must be a whole number from 1".to_owned()))?)
+        }
+    };
+    match (round, attempt) {
+        (Some(round), Some(attempt)) => Ok(Some(Fence { round, attempt })),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(problem("a", "is missing beside `r`".to_owned())),
+        (None, Some(_)) => Err(problem("r", "is missing beside `a`".to_owned())),
+    }
+}
+
+/// A short code: lower-case letters, digits and hyphens.
+fn take_code(fields: &mut Map<String, Value>, key: &'static str) -> Result<Option<String>, Unreadable> {
+    let valid = |code: &str| {
+        (1..=16).contains(&code.len())
+            && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    };
+    match fields.remove(key) {
+        None => Ok(None),
+        Some(Value::String(code)) if valid(&code) => Ok(Some(code)),
+        Some(_) => Err(problem(key, "must be a short lower-case code".to_owned())),
+    }
+}
