@@ -6,6 +6,8 @@ pub mod init;
 pub mod job;
 pub mod output;
 pub mod run;
+mod settings;
+mod signals;
 pub mod status;
 
 use std::process::ExitCode;

@@ -79,3 +79,9 @@ pub fn data(line: impl Display) {
         std::process::exit(0);
     }
 }
+
+/// Asks a question on stderr, so that stdout stays data.
+pub fn ask(question: &str) {
+    let _ = write!(io::stderr(), "{question}");
+    let _ = io::stderr().flush();
+}

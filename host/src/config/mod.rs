@@ -180,17 +180,28 @@ fn arbiter(raw: raw::Arbiter, base: &Path) -> Result<Arbiter, ConfigError> {
         "rfc2136" => {
             let server = raw.server.ok_or_else(|| invalid("[arbiter]", "`server` is missing: \"address:port\""))?;
             if server.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
-                return Err(invalid("[arbiter] server", format!("`{server}` is not \"address:port\", such as \"192.0.2.1:53\"")));
+                return Err(invalid(
+                    "[arbiter] server",
+                    format!("`{server}` is not \"address:port\", such as \"192.0.2.1:53\""),
+                ));
             }
             let zone = raw.zone.ok_or_else(|| invalid("[arbiter]", "`zone` is missing: \"example.com\""))?;
-            let key = raw.key.ok_or_else(|| invalid("[arbiter]", "`key` is missing: { name = \"soloist\", secret-file = \"soloist.key\" }"))?;
+            let key = raw.key.ok_or_else(|| {
+                invalid("[arbiter]", "`key` is missing: { name = \"soloist\", secret-file = \"soloist.key\" }")
+            })?;
             let timeout = raw.timeout.map_or(Duration::from_secs(2), |span| span.0);
             within("[arbiter] timeout", timeout, Duration::from_millis(50), Duration::from_secs(60))?;
             let ttl = raw.ttl.unwrap_or(60);
             if ttl > 86_400 {
                 return Err(invalid("[arbiter] ttl", format!("{ttl} seconds are more than a day")));
             }
-            Ok(Arbiter::Rfc2136 { server, zone: domain("[arbiter] zone", &zone)?, key: tsig_key(key, base)?, ttl, timeout })
+            Ok(Arbiter::Rfc2136 {
+                server,
+                zone: domain("[arbiter] zone", &zone)?,
+                key: tsig_key(key, base)?,
+                ttl,
+                timeout,
+            })
         }
         other => Err(invalid("[arbiter] kind", format!("`{other}` is no arbiter: `rfc2136` or `memory`"))),
     }
@@ -207,7 +218,8 @@ fn tsig_key(raw: raw::Key, base: &Path) -> Result<Key, ConfigError> {
 
 fn job(name: String, raw: raw::Job, base: &Path, agent: &Agent, arbiter: &Arbiter) -> Result<Job, ConfigError> {
     let place = |key: &str| format!("[job.{name}] {key}");
-    if name.is_empty() || name.len() > 63 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
+    if name.is_empty() || name.len() > 63 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+    {
         return Err(invalid(&format!("[job.{name}]"), "a job's name has 1 to 63 letters, digits, `-` and `_`"));
     }
     let record = domain(&place("record"), &raw.record)?;
@@ -244,9 +256,10 @@ fn job(name: String, raw: raw::Job, base: &Path, agent: &Agent, arbiter: &Arbite
     };
     let mut limits = Limits::default();
     if let Some(Size(bytes)) = raw.memory {
-        limits.memory = usize::try_from(bytes).ok().filter(|bytes| (1 << 16..=4 << 30).contains(bytes)).ok_or_else(|| {
-            invalid(&place("memory"), "must be from 64KiB to 4GiB")
-        })?;
+        limits.memory = usize::try_from(bytes)
+            .ok()
+            .filter(|bytes| (1 << 16..=4 << 30).contains(bytes))
+            .ok_or_else(|| invalid(&place("memory"), "must be from 64KiB to 4GiB"))?;
     }
     let module = Source::parse(&raw.module, base).map_err(|error| invalid(&place("module"), error.to_string()))?;
     let settings = settings(&place("config"), raw.config)?;

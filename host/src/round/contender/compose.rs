@@ -5,13 +5,15 @@ use serde_json::Map;
 use super::{Now, Rules};
 use crate::round::{Fence, Outcome, Record, State};
 
-/// The first record of a job: nothing ran, the next due time is next.
-pub(super) fn first(id: &str, rules: &Rules, now: Now) -> Record {
+/// The first record of a job: the next due time is next. `last` is a fence that is known to have been claimed, in a
+/// record that this one replaces.
+pub fn first_record(id: &str, rules: &Rules, last: Option<Fence>, now: Now) -> Record {
+    let after = last.map_or(0, |fence| fence.round).max(now.wall_seconds());
     Record {
         id: id.to_owned(),
-        timer: rules.schedule.after(now.wall_seconds()),
+        timer: rules.schedule.after(after),
         timerold: 0,
-        fence: None,
+        fence: last,
         state: State::Idle,
         outcome: None,
         module: None,

@@ -295,7 +295,7 @@ impl Contender {
         let record = match observation.record() {
             Ok(Some(record)) => record,
             Ok(None) => {
-                let record = compose::first(&self.id, &self.rules, now);
+                let record = compose::first_record(&self.id, &self.rules, None, now);
                 return self.bid(Intent::Create, Revision::Absent, record, None, now.mono_ms);
             }
             Err(unreadable) => return self.unreadable(now, unreadable),

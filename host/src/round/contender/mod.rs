@@ -11,7 +11,9 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use compose::first_record;
 pub use machine::Contender;
+pub use verdict::readable;
 
 use super::{Fence, Observation, Outcome, Record, Replaced, Revision, Schedule, Unreadable};
 

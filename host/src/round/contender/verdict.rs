@@ -1,7 +1,19 @@
 //! What a record asks an agent to do now: a pure function of the record, the rules and the time.
 
-use super::Rules;
-use crate::round::{Fence, Record, State, Unreadable};
+use super::{Now, Rules};
+use crate::round::{Fence, Observation, Record, State, Unreadable};
+
+/// The record that was seen, if an agent can act on it; none where there is none.
+///
+/// # Errors
+/// What an agent would refuse: more than one TXT record, a value that is no record, a timer that cannot be meant.
+pub fn readable(seen: &Observation, rules: &Rules, now: Now) -> Result<Option<Record>, Unreadable> {
+    let record = seen.record()?;
+    if let Some(record) = &record {
+        verdict(record, rules, now.wall_seconds())?;
+    }
+    Ok(record)
+}
 
 /// What an agent may do with a record that it has just read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
