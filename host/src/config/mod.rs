@@ -33,6 +33,9 @@ pub const MAX_ATTEMPTS: u32 = 100;
 /// What a lease has beyond the longest run by default, for the two writes of a round.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 
+/// The environment variable that names the agent, before `[agent] name`: one file for many agents.
+pub const AGENT_NAME: &str = "SOLOIST_AGENT_NAME";
+
 /// A checked configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -155,7 +158,7 @@ fn refuse_shared_records(jobs: &[Job]) -> Result<(), ConfigError> {
 }
 
 fn agent(raw: raw::Agent) -> Result<Agent, ConfigError> {
-    let name = raw.name.unwrap_or_else(host_name);
+    let name = std::env::var(AGENT_NAME).ok().or(raw.name).unwrap_or_else(host_name);
     let name: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let name: String = name.trim_matches('-').chars().take(40).collect();
     if name.is_empty() {
