@@ -1,1 +1,34 @@
-//! To come.
+//! Running modules: the engine, what a module may use, and one run of it.
+//!
+//! Architecture Invariant: nothing here knows a capability. What a job was granted comes in as [`Capabilities`], and what a
+//! capability keeps for a run stands in [`State::extensions`].
+
+pub mod clock;
+
+mod bindings;
+mod engine;
+mod error;
+mod facts;
+mod interface;
+mod lease;
+mod limits;
+mod load;
+mod log;
+mod output;
+mod prepare;
+mod run;
+mod state;
+mod verdict;
+
+pub use engine::{Engine, EngineError, TICK};
+pub use error::LoadError;
+pub use facts::{Facts, Stop};
+pub use interface::Interface;
+pub use lease::{Lease, LeaseLost};
+pub use limits::Limits;
+pub use load::{Import, Kind, MAX_MODULE_BYTES, Module};
+pub use log::{MAX_LINE, MAX_LINES, RunLog, clean};
+pub use output::Output;
+pub use prepare::{Prepared, WASI, WASI_VERSION, is_wasi};
+pub use run::{MAX_MESSAGE, Report, Request, run};
+pub use state::{Access, Capabilities, Extensions, Nothing, State};
