@@ -154,7 +154,10 @@ impl Response {
     /// [`Error::Unexpected`]: the body is no JSON, or does not fit the type.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Error::Unexpected(format!("status {}, and the body is not the JSON that was expected: {error}", self.status))
+            Error::Unexpected(format!(
+                "status {}, and the body is not the JSON that was expected: {error}",
+                self.status
+            ))
         })
     }
 

@@ -67,7 +67,7 @@ macro_rules! job {
                     $crate::__run($run, context)
                 }
             }
-            $crate::__bindings::export!(Job with_types_in $crate::__bindings);
+    $crate::__bindings::export!(Job with_types_in $crate::__bindings);
         };
     };
 }
