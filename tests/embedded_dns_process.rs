@@ -1,4 +1,5 @@
 //! `soloist dns` as a process: killed, on a full disk, stopped; and what its errors say.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

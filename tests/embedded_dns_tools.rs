@@ -1,4 +1,5 @@
 //! The tools that people have work against the embedded server: `dig`, `nsupdate` and dnspython.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

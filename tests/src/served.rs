@@ -51,16 +51,14 @@ impl Served {
         std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         let mut seen = Vec::new();
         let addr = loop {
-            match lines.recv_timeout(START) {
-                Ok(line) => match address_in(&line) {
-                    Some(addr) => break addr,
-                    None => seen.push(line),
-                },
-                Err(_) => {
-                    let _ = child.kill();
-                    panic!("the server did not start: {seen:#?}");
-                }
+            let Ok(line) = lines.recv_timeout(START) else {
+                let _ = child.kill();
+                panic!("the server did not start: {seen:#?}");
+            };
+            if let Some(addr) = address_in(&line) {
+                break addr;
             }
+            seen.push(line);
         };
         Self { child, addr }
     }
