@@ -4,11 +4,30 @@
 ;; Change the message and save:
 
 (component
+  ;; What the job uses of the host: a clock to wait by, which every job may have.
+  (import "wasi:io/poll@0.2.0" (instance $poll
+    (export "pollable" (type $pollable (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+    (alias outer 1 $pollable (type $outer-pollable))
+    (export "pollable" (type $pollable (eq $outer-pollable)))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
+  (core func $timer (canon lower (func $clock "subscribe-duration")))
+  (core func $block (canon lower (func $poll "[method]pollable.block")))
+  (core func $drop (canon resource.drop $pollable))
+
   (core module $job
+    (import "host" "timer" (func $timer (param i64) (result i32)))
+    (import "host" "block" (func $block (param i32)))
+    (import "host" "drop" (func $drop (param i32)))
     (memory (export "memory") 3)
 
     ;; ┌─ Edit me. `%` becomes the number of the round.
     (data (i32.const 0x10000) "Hello from round %")
+
+    ;; ┌─ And me: for how long the job works, in nanoseconds. Time enough to kill its agent in the middle.
+    (global $work i64 (i64.const 2_000_000_000))
 
     ;; Memory is three pages of 64 KiB: what the host hands over, the message above, the summary made of it. Memory that
     ;; no `data` fills holds zeros, so a zero byte ends the message and its length is counted nowhere.
@@ -51,7 +70,14 @@
       (param $due-ms i64) (param $deadline-ms i64)
       (param $has-previous i32) (param $previous i32) (param $previous-length i32)
       (result i32)
-      (local $in i32) (local $byte i32)
+      (local $in i32) (local $byte i32) (local $timer i32)
+
+      ;; The work.
+      (local.set $timer (call $timer (global.get $work)))
+      (call $block (local.get $timer))
+      (call $drop (local.get $timer))
+
+      ;; The summary.
       (local.set $in (global.get $message))
       (global.set $out (global.get $summary))
       (block $done
@@ -85,7 +111,11 @@
     (export "failure" (type (eq $failure)))))
   (alias export $types "context" (type $context))
   (alias export $types "failure" (type $failure))
-  (core instance $instance (instantiate $job))
+  (core instance $instance (instantiate $job
+    (with "host" (instance
+      (export "timer" (func $timer))
+      (export "block" (func $block))
+      (export "drop" (func $drop))))))
   (func (export "run") (param "context" $context) (result (result string (error $failure)))
     (canon lift
       (core func $instance "run")

@@ -58,7 +58,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = furnish(home.path(), &key, addr, args.every)?;
 
     let mut agents = Agents::start(&config, &NAMES)?;
-    let mut stage = Stage::new(args.every);
+    let stage = Stage::new(args.every);
     stage.introduce(RECORD, addr, &home.path().join("heartbeat.wat"), &agents.pids());
     let mut rounds = 0;
     while args.rounds == 0 || rounds < args.rounds {
