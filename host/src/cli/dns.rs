@@ -132,7 +132,10 @@ fn hint_for(error: &ServeError) -> String {
     match error {
         ServeError::Listen { addr, error, .. } => match error.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("another program has port {}: `ss -lntup` shows which; choose another with `--listen`", addr.port())
+                format!(
+                    "another program has port {}: `ss -lntup` shows which; choose another with `--listen`",
+                    addr.port()
+                )
             }
             io::ErrorKind::PermissionDenied => format!(
                 "port {} needs a privilege: give the program CAP_NET_BIND_SERVICE, or `--listen` on a port from 1024",
@@ -155,7 +158,9 @@ fn hint_for(error: &ServeError) -> String {
         ),
         ServeError::Data { .. } => "`--data` is a directory that this user may write to".to_owned(),
         ServeError::Nsid(_) => "give a shorter `--nsid`".to_owned(),
-        ServeError::Keys(_) | ServeError::NoAddress | ServeError::Sockets(_) => "see `soloist dns serve --help`".to_owned(),
+        ServeError::Keys(_) | ServeError::NoAddress | ServeError::Sockets(_) => {
+            "see `soloist dns serve --help`".to_owned()
+        }
     }
 }
 
@@ -206,7 +211,8 @@ fn make_key(args: &KeyArgs) -> anyhow::Result<ExitCode> {
         Some(path) => {
             write_new(path, &clause).with_context(|| format!("cannot write the key to `{}`", path.display())).or_else(
                 |error| {
-                    let taken = error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::AlreadyExists);
+                    let taken =
+                        error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::AlreadyExists);
                     let hint = if taken {
                         "a key is never overwritten: name another file, or remove this one when nothing uses it"
                     } else {

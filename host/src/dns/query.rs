@@ -171,7 +171,9 @@ fn read(name: &Name, answer: &DnsResponse) -> Result<Seen, QueryError> {
     match answer.response_code {
         ResponseCode::NoError | ResponseCode::NXDomain => {}
         ResponseCode::Refused => {
-            return Err(QueryError::Refused("it refuses the question (REFUSED): it does not serve the zone".to_owned()));
+            return Err(QueryError::Refused(
+                "it refuses the question (REFUSED): it does not serve the zone".to_owned(),
+            ));
         }
         ResponseCode::ServFail => {
             let text = "it fails (SERVFAIL): the zone is not loaded, or the server is in trouble";
@@ -240,9 +242,11 @@ async fn enclosing_zone(resolver: &TokioResolver, record: &Name) -> Result<(Name
         match resolver.lookup(zone.clone(), RecordType::NS).await {
             Ok(found) => {
                 // An alias leads the resolver to another name's servers.
-                let names = found.answers().iter().filter(|record| record.name == zone).filter_map(|record| {
-                    if let RData::NS(ns) = &record.data { Some(ns.0.clone()) } else { None }
-                });
+                let names = found
+                    .answers()
+                    .iter()
+                    .filter(|record| record.name == zone)
+                    .filter_map(|record| if let RData::NS(ns) = &record.data { Some(ns.0.clone()) } else { None });
                 let names: Vec<Name> = names.collect();
                 if !names.is_empty() {
                     return Ok((zone, names));
@@ -258,10 +262,8 @@ async fn enclosing_zone(resolver: &TokioResolver, record: &Name) -> Result<(Name
 
 async fn addresses(resolver: &TokioResolver, names: &[Name]) -> Result<Vec<Server>, String> {
     let lookups = names.iter().take(MAX_SERVERS).map(async |name| {
-        let (v4, v6) = tokio::join!(
-            resolver.lookup(name.clone(), RecordType::A),
-            resolver.lookup(name.clone(), RecordType::AAAA)
-        );
+        let (v4, v6) =
+            tokio::join!(resolver.lookup(name.clone(), RecordType::A), resolver.lookup(name.clone(), RecordType::AAAA));
         let records = [v4, v6].into_iter().flatten().flat_map(|found| found.answers().to_vec());
         let ips = records.filter_map(|record| record.data.ip_addr());
         ips.map(|ip| Server { name: Some(name.clone()), addr: SocketAddr::new(ip, 53) }).collect::<Vec<_>>()

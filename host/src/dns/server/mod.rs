@@ -227,11 +227,16 @@ pub async fn start(options: Options) -> Result<Running, ServeError> {
     }
     let addrs: Vec<SocketAddr> = bound.iter().map(|(addr, ..)| *addr).collect();
     let nsid = nsid.unwrap_or_else(|| addrs[0].to_string());
-    let nsid = NSIDPayload::new(nsid.as_bytes()).ok().filter(|_| nsid.len() <= MAX_NSID_BYTES).ok_or(ServeError::Nsid(nsid.len()))?;
+    let nsid = NSIDPayload::new(nsid.as_bytes())
+        .ok()
+        .filter(|_| nsid.len() <= MAX_NSID_BYTES)
+        .ok_or(ServeError::Nsid(nsid.len()))?;
 
     let opening = {
         let (origin, addrs) = (origin.clone(), addrs.clone());
-        tokio::task::spawn_blocking(move || Store::open(&data, &origin, compact_at, || fresh_zone(&origin, &ns, &addrs)))
+        tokio::task::spawn_blocking(move || {
+            Store::open(&data, &origin, compact_at, || fresh_zone(&origin, &ns, &addrs))
+        })
     };
     let opened = opening.await.map_err(|error| ServeError::Sockets(error.to_string()))?;
     let store = Arc::new(opened?);
@@ -276,7 +281,8 @@ fn fresh_zone(origin: &LowerName, ns: &Name, addrs: &[SocketAddr]) -> Vec<Change
         IpAddr::V4(ip) => RData::A(A(ip)),
         IpAddr::V6(ip) => RData::AAAA(AAAA(ip)),
     };
-    let host = |rtype, ips: Vec<IpAddr>| change(LowerName::new(ns), rtype, HOUR, ips.into_iter().map(address).collect());
+    let host =
+        |rtype, ips: Vec<IpAddr>| change(LowerName::new(ns), rtype, HOUR, ips.into_iter().map(address).collect());
     let all = [
         apex(RecordType::SOA, HOUR, RData::SOA(soa)),
         apex(RecordType::NS, HOUR, RData::NS(NS(ns.clone()))),

@@ -27,7 +27,8 @@ pub(super) async fn send<R: ResponseHandler>(
         let zone = store.zone();
         let (ttl, soa) = zone.soa()?;
         let record = Record::from_rdata(Name::from(zone.origin().clone()), ttl, RData::SOA(soa.clone()));
-        let has_it = rtype == RecordType::IXFR && request.authorities.iter().any(|record| is_serial(record, soa.serial));
+        let has_it =
+            rtype == RecordType::IXFR && request.authorities.iter().any(|record| is_serial(record, soa.serial));
         (record, if udp || has_it { None } else { Some(zone.contents()) })
     };
     let mut batch = Batch { records: vec![soa.clone()], bytes: 0 };

@@ -245,9 +245,7 @@ fn empty(set: Option<&mut Arc<RrSet>>) {
 
 /// Section 3.4.2.2: adds a record to what stands at a name, or leaves it as the section says.
 fn add(node: &mut Node, at_apex: bool, rtype: RecordType, ttl: u32, key: Vec<u8>, data: RData) {
-    let holds = |cname: bool| {
-        node.iter().any(|(other, set)| (*other == RecordType::CNAME) == cname && !set.is_empty())
-    };
+    let holds = |cname: bool| node.iter().any(|(other, set)| (*other == RecordType::CNAME) == cname && !set.is_empty());
     match (rtype, &data) {
         (RecordType::CNAME, _) if holds(false) => return,
         (RecordType::CNAME, _) => {}

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use hickory_proto::rr::{LowerName, Name, RData, RecordType};
-use hickory_proto::serialize::binary::{
-    BinDecodable, BinDecoder, BinEncodable, BinEncoder, NameEncoding, Restrict,
-};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder, NameEncoding, Restrict};
 
 use super::zone::{Change, RrSet};
 
