@@ -33,6 +33,8 @@ impl Knot {
         let directory = tempfile::Builder::new().prefix("knot-").tempdir()?;
         let token = token(directory.path())?;
         std::fs::write(directory.path().join("zone"), zone_file(&token))?;
+        // Knot does not make it, starts all the same, and then fails every update.
+        std::fs::create_dir(directory.path().join("database"))?;
         let starting = |address: SocketAddr| {
             let text = configuration(directory.path(), address, [&key, &stranger]);
             std::fs::write(directory.path().join("knot.conf"), text)?;

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use anyhow::{Context as _, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// How much of a log an error shows, in bytes.
 const LOG_TAIL: usize = 4096;
@@ -37,9 +37,12 @@ impl Process {
         Ok(self.child.try_wait()?)
     }
 
-    /// Freezes it (SIGSTOP): its sockets stay open, and nothing answers.
+    /// Freezes it (SIGSTOP), and returns when all of it stands still: its sockets stay open, and nothing answers.
     pub fn freeze(&self) -> Result<()> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        let status = waitpid(Some(self.pid()?), WaitOptions::UNTRACED)?;
+        ensure!(status.is_some_and(|(_, status)| status.stopped()), "the process ended when it was to be frozen");
+        Ok(())
     }
 
     /// Lets it go on (SIGCONT).
@@ -55,8 +58,11 @@ impl Process {
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("the process has no id")?;
-        Ok(kill_process(pid, signal)?)
+        Ok(kill_process(self.pid()?, signal)?)
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("the process has no id")
     }
 
     /// The end of what it printed.
