@@ -144,6 +144,29 @@ mod tests {
     }
 
     #[test]
+    #[cfg(target_os = "linux")]
+    fn a_change_behind_a_link_wakes() {
+        let directory = tempfile::tempdir().unwrap();
+        let (link, file) = (directory.path().join("link.wasm"), directory.path().join("far/a.wasm"));
+        std::fs::create_dir(directory.path().join("far")).unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let (sender, signals) = std::sync::mpsc::channel();
+        let mut watch = Watch::new(move || _ = sender.send(()));
+        watch.follow(&link);
+        std::fs::write(&file, "").unwrap();
+        signals.recv_timeout(std::time::Duration::from_secs(10)).expect("a signal");
+    }
+
+    #[test]
+    fn reading_is_no_change() {
+        use notify::event::ModifyKind;
+        assert!(!is_change(EventKind::Access(AccessKind::Open(AccessMode::Any))));
+        assert!(!is_change(EventKind::Access(AccessKind::Close(AccessMode::Read))));
+        assert!(is_change(EventKind::Access(AccessKind::Close(AccessMode::Write))));
+        assert!(is_change(EventKind::Modify(ModifyKind::Any)));
+    }
+
+    #[test]
     #[cfg(unix)]
     fn links_in_a_circle_end() {
         let directory = tempfile::tempdir().unwrap();

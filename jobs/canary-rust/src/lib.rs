@@ -16,7 +16,7 @@ use check::State;
 
 soloist_sdk::job!(run);
 
-/// How much of the run is kept for telling Slack.
+/// How much of the run is kept for telling Slack; a quarter of a short run.
 const RESERVE: Duration = Duration::from_secs(5);
 
 /// The job's settings: `[job.NAME.config]`.
@@ -55,7 +55,8 @@ fn run(context: Context) -> Result<String, Failure> {
         return Err(Failure::final_("the setting `json-equals` needs `json-pointer`"));
     }
 
-    let wait = Duration::from_millis(settings.timeout).min(context.time_left().saturating_sub(RESERVE));
+    let left = context.time_left();
+    let wait = Duration::from_millis(settings.timeout).min(left - RESERVE.min(left / 4));
     let start = Instant::now();
     let answer = http::Request::get(settings.url.as_str()).timeout(wait).send();
     let took = start.elapsed();
@@ -67,7 +68,7 @@ fn run(context: Context) -> Result<String, Failure> {
     log::debug!("{} is {state}", settings.url);
 
     let told = match notice::notice(context.previous.as_deref(), &state, &context.job, &settings.url) {
-        Some(text) => tell(settings.channel.as_deref(), text)?,
+        Some(text) => tell(settings.channel.as_deref(), text, &state)?,
         None => String::new(),
     };
     match state {
@@ -78,10 +79,10 @@ fn run(context: Context) -> Result<String, Failure> {
 
 /// Posts the text; says so for the summary. Whatever keeps it from being posted is worth a retry: with a final failure the
 /// record would say `error`, and the next run would take the change for told.
-fn tell(channel: Option<&str>, text: String) -> Result<String, Failure> {
+fn tell(channel: Option<&str>, text: String, state: &State) -> Result<String, Failure> {
     let Some(channel) = channel else { return Ok(String::new()) };
-    match slack::post(channel, text.as_str()) {
+    match slack::post(channel, text) {
         Ok(_) => Ok(format!("; told {channel}")),
-        Err(error) => Err(Failure::retry(format!("{channel} could not be told `{text}`: {error}"))),
+        Err(error) => Err(Failure::retry(format!("{state}; {channel} could not be told: {error}"))),
     }
 }
