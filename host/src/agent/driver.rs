@@ -129,12 +129,13 @@ impl Driver {
     }
 
     fn start(&mut self, fence: Fence, lease_until_ms: u64, previous: Option<Outcome>) {
-        let lease = Lease::until(lease_until_ms);
-        let cancel = CancellationToken::new();
-        let report = match self.slot.current() {
-            Some(module) => self.begin(module, fence, lease.clone(), cancel.clone(), previous),
-            None => std::future::ready(Report::host("there is no module to run")).boxed(),
+        let Some(module) = self.slot.current() else {
+            // The contender claims only with a module, and a slot never loses one.
+            tracing::error!(round = fence.round, attempt = fence.attempt, "there is no module to run");
+            return self.contender.handle(now(), Event::Ended(Outcome::Host));
         };
+        let (lease, cancel) = (Lease::until(lease_until_ms), CancellationToken::new());
+        let report = self.begin(module, fence, lease.clone(), cancel.clone(), previous);
         self.run = Some(Run { fence, lease, cancel, report });
     }
 
@@ -151,11 +152,11 @@ impl Driver {
             agent: self.id.clone(),
             fence,
             due_ms: fence.round * 1000,
-            timeout: self.job.timeout,
+            deadline: self.job.timeout,
             lease,
             cancel,
-            previous,
-            settings: self.job.settings.clone(),
+            previous: previous.map(|outcome| outcome.code().to_owned()),
+            settings: Arc::clone(&self.job.settings),
             limits: self.job.limits.clone(),
         };
         async move { runtime::run(&module.value, request).await }.boxed()

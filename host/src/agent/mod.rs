@@ -122,6 +122,14 @@ pub fn loader(engine: &Engine, services: &Services, job: &config::Job) -> Loader
     })
 }
 
+/// The client that fetches modules.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub fn module_client(services: &Services) -> Result<reqwest::Client, reqwest::Error> {
+    module::client(services.client_builder())
+}
+
 /// Runs an agent until it is stopped. `true` when every job's loop ended in order.
 ///
 /// # Errors
@@ -130,13 +138,14 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool
     let engine = Engine::new().map_err(|error| StartError::Engine(error.into()))?;
     let services = Services::new(&config.services).map_err(|error| StartError::Services(error.into()))?;
     let mut arbiters = arbiters(&config).await?;
+    let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
     let id = new_id(&config.agent.name);
     let mut drivers = JoinSet::new();
     for job in &config.jobs {
         let Some(arbiter) = arbiters.remove(&job.name) else { continue };
         announce(job, arbiter.as_ref(), &id);
         let span = tracing::info_span!("job", job = %job.name);
-        let slot = span.in_scope(|| Slot::start(job.module.clone(), loader(&engine, &services, job), module::client()));
+        let slot = span.in_scope(|| Slot::start(job.module.clone(), loader(&engine, &services, job), client.clone()));
         let driver = Driver::new(job.clone(), id.clone(), arbiter, slot, stop.clone());
         drivers.spawn(driver.run().instrument(span));
     }

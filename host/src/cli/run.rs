@@ -94,7 +94,7 @@ async fn check_module(engine: &Engine, services: &Services, job: &Job) -> anyhow
     let module::Source::File(path) = &job.module else {
         return Ok(format!("its module at {} is not looked at before it runs", job.module));
     };
-    let bytes = job.module.fetch(&module::client()).await?;
+    let bytes = job.module.fetch(&agent::module_client(services)?).await?;
     let loader = agent::loader(engine, services, job);
     let digest = module::Digest::of(&bytes);
     tokio::task::spawn_blocking(move || loader(bytes)).await?.map_err(|error| anyhow::Error::from_boxed(error))?;

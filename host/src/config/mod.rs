@@ -5,6 +5,7 @@ mod raw;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::rr::Name;
@@ -98,7 +99,7 @@ pub struct Job {
     /// What it may do.
     pub grants: Grants,
     /// Its own settings.
-    pub settings: serde_json::Map<String, serde_json::Value>,
+    pub settings: Arc<serde_json::Map<String, serde_json::Value>>,
 }
 
 impl Config {
@@ -265,7 +266,7 @@ fn job(name: String, raw: raw::Job, base: &Path, agent: &Agent, arbiter: &Arbite
             .ok_or_else(|| invalid(&place("memory"), "must be from 64KiB to 4GiB"))?;
     }
     let module = Source::parse(&raw.module, base).map_err(|error| invalid(&place("module"), error.to_string()))?;
-    let settings = settings(&place("config"), raw.config)?;
+    let settings = Arc::new(settings(&place("config"), raw.config)?);
     Ok(Job { record, rules, timeout, module, limits, grants: raw.grants, settings, name })
 }
 
