@@ -1,0 +1,276 @@
+//! The HTTP clients: one for each kind of place that a request may reach, so that no connection is used for another.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Once};
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::{Certificate, Client, redirect};
+use serde::Deserialize;
+
+use super::address::{Place, place};
+
+/// The largest file of certificates that is read, in bytes.
+const MAX_CA_FILE: u64 = 1 << 20;
+
+/// How long a connection is kept for the next request. Short, as a server may close it in the moment of its use.
+const KEEP: Duration = Duration::from_secs(10);
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// The most bytes of response header fields over HTTP/2; HTTP/1 is bounded by hyper, and both are checked again.
+const MAX_HEADER_LIST: u32 = 64 * 1024;
+
+/// The top-level table `[http]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct HttpConfig {
+    /// A PEM file of certificate authorities to trust beside those of the system, relative to the configuration's folder.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Why there are no clients.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The file of certificates cannot be read.
+    #[error("the file `{path}` with certificates cannot be read")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The file holds no certificates.
+    #[error("the file `{path}` holds no certificates in PEM form")]
+    Certificates {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The client cannot be made of them.
+    #[error("the HTTP client cannot be made: {0}")]
+    Client(String),
+}
+
+impl HttpConfig {
+    /// The certificates that it names.
+    ///
+    /// # Errors
+    /// The file cannot be read or holds none.
+    pub fn resolve(&self, base: &Path) -> Result<Vec<Certificate>, ClientError> {
+        let Some(file) = &self.ca_file else { return Ok(Vec::new()) };
+        let path = base.join(file);
+        let failed = |error| ClientError::File { path: path.clone(), error };
+        if std::fs::metadata(&path).map_err(failed)?.len() > MAX_CA_FILE {
+            return Err(failed(std::io::Error::other("it is too large")));
+        }
+        let pem = std::fs::read(&path).map_err(failed)?;
+        let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
+        if certificates.is_empty() { Err(ClientError::Certificates { path }) } else { Ok(certificates) }
+    }
+}
+
+/// How far the host of a granted origin may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// A name: public addresses only.
+    Public,
+    /// A name with `private = true`: private networks and this machine too.
+    Private,
+    /// `localhost`: this machine only.
+    Loopback,
+    /// An address, which the grant itself names: wherever it is.
+    Literal,
+}
+
+impl Reach {
+    /// Whether a name with this reach may stand for an address in that place.
+    fn allows(self, place: Place) -> bool {
+        match self {
+            Self::Public => place == Place::Public,
+            Self::Private => place != Place::Never,
+            Self::Loopback => place == Place::Loopback,
+            // An address is never looked up.
+            Self::Literal => false,
+        }
+    }
+}
+
+/// The clients. They keep connections apart: one that was made for a grant with a wide reach is never used for another.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    public: Client,
+    private: Client,
+    loopback: Client,
+    host: Client,
+}
+
+impl Clients {
+    /// Makes the clients, which trust the system's certificate authorities and these.
+    ///
+    /// # Errors
+    /// The certificates are unusable.
+    pub fn new(extra: &[Certificate]) -> Result<Self, ClientError> {
+        let filtered = |reach| client(extra, Some(reach));
+        Ok(Self {
+            public: filtered(Reach::Public)?,
+            private: filtered(Reach::Private)?,
+            loopback: filtered(Reach::Loopback)?,
+            host: client(extra, None)?,
+        })
+    }
+
+    /// The client for a job's request.
+    pub(super) fn reaching(&self, reach: Reach) -> &Client {
+        match reach {
+            // A literal address is connected to without a look-up: any client does.
+            Reach::Public | Reach::Literal => &self.public,
+            Reach::Private => &self.private,
+            Reach::Loopback => &self.loopback,
+        }
+    }
+
+    /// The client for the host's own requests, to URLs from its configuration: no address is refused.
+    pub(crate) fn host(&self) -> &Client {
+        &self.host
+    }
+}
+
+fn client(extra: &[Certificate], reach: Option<Reach>) -> Result<Client, ClientError> {
+    install_crypto();
+    let builder = || {
+        let builder = Client::builder()
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(KEEP)
+            .http2_max_header_list_size(MAX_HEADER_LIST)
+            .user_agent(concat!("soloist/", env!("CARGO_PKG_VERSION")));
+        match reach {
+            Some(reach) => builder.dns_resolver(Arc::new(Filter(reach))),
+            None => builder,
+        }
+    };
+    let with_system = builder().tls_certs_merge(extra.iter().cloned()).build();
+    with_system.or_else(|error| {
+        // A bare container has no certificate authorities. Plain HTTP and our own certificates still work there.
+        tracing::warn!("the system's certificate authorities cannot be used, so https fails: {}", text(&error));
+        builder().tls_certs_only(extra.iter().cloned()).build().map_err(|error| ClientError::Client(text(&error)))
+    })
+}
+
+/// Makes ring the process's cryptography, once; whoever was first stays.
+pub fn install_crypto() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // Refused where somebody else has installed one, which does as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+/// A client's error with its causes, without the URL, which may be a secret.
+pub(crate) fn text(error: &reqwest::Error) -> String {
+    let mut text = String::new();
+    let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&part);
+        }
+        cause = error.source();
+    }
+    if text.is_empty() { "the request failed".to_owned() } else { crate::runtime::clean(&text, 512) }
+}
+
+/// A name stands for no address that the request may reach.
+#[derive(Debug)]
+pub(super) struct Unreachable {
+    /// What it stands for instead.
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+impl fmt::Display for Unreachable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name stands for no address that the grant allows")
+    }
+}
+
+impl std::error::Error for Unreachable {}
+
+impl Unreachable {
+    /// Finds it among the causes of a client's error.
+    pub(super) fn of(error: &reqwest::Error) -> Option<&Self> {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
+/// The system's resolver, without the addresses that are out of reach. What it gives is what is connected to.
+struct Filter(Reach);
+
+impl Resolve for Filter {
+    fn resolve(&self, name: Name) -> Resolving {
+        let reach = self.0;
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let allowed: Vec<SocketAddr> =
+                addresses.iter().copied().filter(|address| reach.allows(place(address.ip()))).collect();
+            if allowed.is_empty() {
+                return Err(Unreachable { addresses }.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reach_allows_its_places_only() {
+        use Place::{Loopback, Never, Private, Public};
+        for (reach, allowed) in [
+            (Reach::Public, &[Public][..]),
+            (Reach::Private, &[Public, Private, Loopback]),
+            (Reach::Loopback, &[Loopback]),
+            (Reach::Literal, &[]),
+        ] {
+            for place in [Public, Private, Loopback, Never] {
+                assert_eq!(reach.allows(place), allowed.contains(&place), "{reach:?} {place:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_for_this_machine_is_out_of_public_reach() {
+        let error = Filter(Reach::Public).resolve("localhost".parse().unwrap()).await.map(|_| ()).unwrap_err();
+        assert!(error.downcast_ref::<Unreachable>().is_some(), "{error}");
+        assert!(Filter(Reach::Loopback).resolve("localhost".parse().unwrap()).await.is_ok());
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("ca.pem"), "no certificate").unwrap();
+        let config = HttpConfig { ca_file: Some("ca.pem".into()) };
+        assert!(matches!(config.resolve(folder.path()), Err(ClientError::Certificates { .. })));
+        let missing = HttpConfig { ca_file: Some("none.pem".into()) };
+        assert!(matches!(missing.resolve(folder.path()), Err(ClientError::File { .. })));
+        assert!(HttpConfig::default().resolve(folder.path()).unwrap().is_empty());
+    }
+}
