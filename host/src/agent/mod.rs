@@ -19,7 +19,7 @@ pub use identity::new_id;
 use crate::arbiter::memory::Memory;
 use crate::arbiter::rfc2136::{self, Rfc2136};
 use crate::arbiter::{Arbiter, Promise};
-use crate::capability::Services;
+use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
 use crate::module::{self, Loader, Slot};
 use crate::runtime::{Engine, Module, Prepared};
@@ -118,7 +118,8 @@ pub fn loader(engine: &Engine, services: &Services, job: &config::Job) -> Loader
     let (engine, services, job) = (engine.clone(), services.clone(), job.clone());
     Arc::new(move |bytes| {
         let module = Module::load(&engine, &bytes)?;
-        Ok(services.prepare(&module, &job.name, &job.grants)?)
+        let granted = Granted::new(job.grants.clone(), services.clone());
+        Ok(module.prepare(&job.name, Arc::new(granted))?)
     })
 }
 
@@ -127,7 +128,7 @@ pub fn loader(engine: &Engine, services: &Services, job: &config::Job) -> Loader
 /// # Errors
 /// TLS cannot be set up.
 pub fn module_client(services: &Services) -> Result<reqwest::Client, reqwest::Error> {
-    module::client(services.client_builder())
+    services.clients().another(module::client)
 }
 
 /// Runs an agent until it is stopped. `true` when every job's loop ended in order.
@@ -136,7 +137,7 @@ pub fn module_client(services: &Services) -> Result<reqwest::Client, reqwest::Er
 /// It cannot start. Once started, trouble with an arbiter, a module or a job is logged, and the agent goes on.
 pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool, StartError> {
     let engine = Engine::new().map_err(|error| StartError::Engine(error.into()))?;
-    let services = Services::new(&config.services).map_err(|error| StartError::Services(error.into()))?;
+    let services = Services::new(&config.services, &config.base).map_err(|error| StartError::Services(error.into()))?;
     let mut arbiters = arbiters(&config).await?;
     let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
     let id = new_id(&config.agent.name);

@@ -46,6 +46,8 @@ pub struct Config {
     pub arbiter: Arbiter,
     /// What the capabilities of all jobs share.
     pub services: capability::ServicesConfig,
+    /// The folder that relative paths in it are relative to.
+    pub base: PathBuf,
     /// The jobs, by name.
     pub jobs: Vec<Job>,
 }
@@ -132,8 +134,8 @@ impl Config {
         let jobs: Vec<Job> =
             file.job.into_iter().map(|(name, raw)| job(name, raw, base, &agent, &arbiter)).collect::<Result<_, _>>()?;
         refuse_shared_records(&jobs)?;
-        let services = capability::ServicesConfig { http: file.http, slack: file.slack, base: base.to_owned() };
-        Ok(Self { agent, arbiter, services, jobs })
+        let services = capability::ServicesConfig { http: file.http, slack: file.slack };
+        Ok(Self { agent, arbiter, services, base: base.to_owned(), jobs })
     }
 
     /// The job of this name.

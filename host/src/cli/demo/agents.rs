@@ -132,7 +132,12 @@ impl Agents {
     }
 }
 
-async fn follow(agent: String, mut child: Child, log: BufReader<tokio::process::ChildStderr>, tell: mpsc::Sender<Told>) {
+async fn follow(
+    agent: String,
+    mut child: Child,
+    log: BufReader<tokio::process::ChildStderr>,
+    tell: mpsc::Sender<Told>,
+) {
     let mut lines = log.lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let event = serde_json::from_str(&line).unwrap_or(Value::String(line));

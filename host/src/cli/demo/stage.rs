@@ -53,12 +53,17 @@ impl Stage {
                     person(from),
                     event["attempt"].as_u64().unwrap_or_default()
                 ),
-                None => format!("round {round}: claimed, {} ms after it was due{kill}", event["late_ms"].as_u64().unwrap_or_default()),
+                None => format!(
+                    "round {round}: claimed, {} ms after it was due{kill}",
+                    event["late_ms"].as_u64().unwrap_or_default()
+                ),
             },
             Some("ran") if event["outcome"] == "ok" => format!("round {round}: \"{}\"", text("summary")),
             Some("ran") => format!("round {round}: failed ({}): {}", text("outcome"), text("reason")),
             Some("freed") => format!("round {round}: gave it back"),
-            Some("swapped") => format!("loaded the job, sha256 {}", text("digest").chars().take(12).collect::<String>()),
+            Some("swapped") => {
+                format!("loaded the job, sha256 {}", text("digest").chars().take(12).collect::<String>())
+            }
             Some("refused") => format!("refused the new job and keeps the old one: {}", text("reason")),
             Some("trouble" | "superseded" | "halted" | "closed" | "recovered") => text("message"),
             _ if event["level"] == "WARN" || event["level"] == "ERROR" => text("message"),
