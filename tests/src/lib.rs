@@ -1,6 +1,7 @@
 //! What the integration tests share: real servers, a hand at a zone, faults on the way, and the arbiters' conformance suite.
 
 pub mod conformance;
+pub mod fake;
 pub mod hand;
 pub mod relay;
 pub mod servers;
