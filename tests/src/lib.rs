@@ -4,6 +4,7 @@ pub mod binary;
 pub mod conformance;
 pub mod dns_client;
 pub mod guest;
+pub mod fake;
 pub mod hand;
 pub mod relay;
 pub mod served;
