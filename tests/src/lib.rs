@@ -3,8 +3,8 @@
 pub mod binary;
 pub mod conformance;
 pub mod dns_client;
-pub mod guest;
 pub mod fake;
+pub mod guest;
 pub mod hand;
 pub mod relay;
 pub mod served;
