@@ -107,9 +107,9 @@ async fn the_json_has_a_fixed_shape_and_the_same_exit_codes() {
     let overdue = json(1);
     zone.put(&["garbage"]).await;
     let unreadable = json(2);
-    let due = 1_800_000_000_u64.max(now() / 60 * 60 + 60);
+    let due = now() + 50;
     zone.put(&[&idle(due)]).await;
-    let mut fine = json(if due > now() + 86_500 { 2 } else { 0 });
+    let mut fine = json(0);
     // What differs from run to run, in the order of the document.
     for (pointer, shown) in
         [("/servers/0/address", "[SERVER]"), ("/servers/0/nsid", "[SERVER]"), ("/servers/0/ms", "[N]")]
