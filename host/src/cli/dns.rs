@@ -168,23 +168,26 @@ fn hint_for(error: &ServeError) -> String {
 struct Stop {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
 }
 
 impl Stop {
-    /// From here on the signals do not kill the process.
+    /// From here on the signals do not kill the process: one that comes before anybody waits is not lost either.
     fn listen() -> anyhow::Result<Self> {
         #[cfg(unix)]
-        let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        Ok(Self {
-            #[cfg(unix)]
-            terminate,
-        })
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        }
+        #[cfg(not(unix))]
+        Ok(Self {})
     }
 
     async fn wait(&mut self) {
         #[cfg(unix)]
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
+            _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
         #[cfg(not(unix))]

@@ -57,10 +57,10 @@ pub(super) fn check(request: &Request, keys: &[Key], now: u64) -> Auth {
         return bare(TsigError::BadTrunc);
     }
     let signer = key.signer();
-    let Ok((signed, _)) = signed_bitmessage_to_buf(request.as_slice(), None, true) else {
+    let Ok((covered, _)) = signed_bitmessage_to_buf(request.as_slice(), None, true) else {
         return Auth::Failed(ResponseCode::FormErr, None);
     };
-    if signer.verify(&signed, &tsig.mac).is_err() {
+    if signer.verify(&covered, &tsig.mac).is_err() {
         return bare(TsigError::BadSig);
     }
     // Only now does the time mean anything (section 5.2.3).

@@ -137,9 +137,9 @@ pub enum ServeError {
         /// The directory.
         path: PathBuf,
         /// What it holds.
-        found: LowerName,
+        found: String,
         /// What was to be served.
-        wanted: LowerName,
+        wanted: String,
     },
     /// The journal is damaged.
     #[error("the zone's journal `{path}` is damaged at byte {offset}: {reason}")]

@@ -78,7 +78,8 @@ impl Store {
             Ok(())
         });
         if let Some(found) = other {
-            return Err(ServeError::OtherZone { path: dir.to_owned(), found, wanted: origin.clone() });
+            let (found, wanted) = (found.to_string(), origin.to_string());
+            return Err(ServeError::OtherZone { path: dir.to_owned(), found, wanted });
         }
         let opened = opened?;
         let journal = if let Some(journal) = opened {
