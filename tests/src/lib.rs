@@ -1,4 +1,12 @@
-//! What several tests share.
+//! What the integration tests share: real servers and agents, faults on the way, and the arbiters' conformance suite.
 
 pub mod binary;
+pub mod conformance;
+pub mod dns_client;
+pub mod fake;
 pub mod guest;
+pub mod hand;
+pub mod relay;
+pub mod served;
+pub mod servers;
+pub mod toy;

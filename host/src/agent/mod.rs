@@ -1,1 +1,182 @@
-//! To come.
+//! The loop that drives it all: asks each job's contender what to do, does it, and tells it what happened.
+//!
+//! One task a job: a job that hangs, traps or floods its output delays no other. Runs are on threads of their own.
+
+mod driver;
+mod identity;
+mod report;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::Instrument as _;
+
+pub use identity::new_id;
+
+use crate::arbiter::memory::Memory;
+use crate::arbiter::rfc2136::{self, Rfc2136};
+use crate::arbiter::{Arbiter, Promise};
+use crate::capability::{Granted, Services};
+use crate::config::{self, Config};
+use crate::module::{self, Loader, Slot};
+use crate::runtime::{Engine, LoadError, Module, Prepared};
+use driver::Driver;
+
+/// How far an agent is asked to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Not at all.
+    No,
+    /// Take no more rounds; runs under way may end.
+    Finish,
+    /// Give back what is under way.
+    GiveBack,
+}
+
+/// Why an agent cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The name of the arbiter's server does not resolve.
+    #[error("the arbiter's server `{server}` cannot be found")]
+    Server {
+        /// As in the configuration.
+        server: String,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The arbiter's options make no sense.
+    #[error("the arbiter of job `{job}` cannot be used")]
+    Arbiter {
+        /// The job.
+        job: String,
+        /// Why.
+        #[source]
+        error: rfc2136::Invalid,
+    },
+    /// The capabilities cannot be set up.
+    #[error("the capabilities cannot be set up")]
+    Services(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The engine for modules cannot be set up.
+    #[error("the engine for modules cannot be set up")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The arbiters of a configuration's jobs, by the job's name. Nothing is connected yet but a name looked up.
+///
+/// # Errors
+/// The server's name does not resolve, or a record cannot be arbitrated there.
+pub async fn arbiters(config: &Config) -> Result<HashMap<String, Arc<dyn Arbiter>>, StartError> {
+    let mut arbiters: HashMap<String, Arc<dyn Arbiter>> = HashMap::new();
+    match &config.arbiter {
+        config::Arbiter::Memory => {
+            for job in &config.jobs {
+                arbiters.insert(job.name.clone(), Arc::new(Memory::default()));
+            }
+        }
+        config::Arbiter::Rfc2136 { server, zone, key, ttl, timeout } => {
+            let addr = server_addr(server).await?;
+            let mut first: Option<Rfc2136> = None;
+            for job in &config.jobs {
+                let one = match &first {
+                    Some(first) => first.beside(&job.record),
+                    None => Rfc2136::new(rfc2136::Options {
+                        server: addr,
+                        zone: zone.clone(),
+                        record: job.record.clone(),
+                        key: key.clone(),
+                        ttl: *ttl,
+                        timeout: *timeout,
+                    }),
+                };
+                let one = one.map_err(|error| StartError::Arbiter { job: job.name.clone(), error })?;
+                if first.is_none() {
+                    first = one.beside(&job.record).ok();
+                }
+                arbiters.insert(job.name.clone(), Arc::new(one));
+            }
+        }
+    }
+    Ok(arbiters)
+}
+
+/// The address behind `address:port` or `name:port`.
+///
+/// # Errors
+/// It does not resolve.
+pub async fn server_addr(server: &str) -> Result<SocketAddr, StartError> {
+    let failed = |error| StartError::Server { server: server.to_owned(), error };
+    let mut addrs = tokio::net::lookup_host(server).await.map_err(failed)?;
+    addrs.next().ok_or_else(|| failed(std::io::Error::other("the name has no address")))
+}
+
+/// A job's module of bytes: compiled, checked against its grants, linked. It takes a while.
+///
+/// # Errors
+/// What the bytes are instead, or which grant is missing.
+pub fn prepare(engine: &Engine, services: &Services, job: &config::Job, bytes: &[u8]) -> Result<Prepared, LoadError> {
+    let granted = Granted::new(job.grants.clone(), services.clone());
+    Module::load(engine, bytes)?.prepare(&job.name, Arc::new(granted))
+}
+
+/// [`prepare`] for a slot, whose refusals say what to try.
+fn loader(engine: &Engine, services: &Services, job: &config::Job) -> Loader<Prepared> {
+    let (engine, services, job) = (engine.clone(), services.clone(), job.clone());
+    Arc::new(move |bytes| {
+        prepare(&engine, &services, &job, &bytes).map_err(|error| match error.hint() {
+            Some(hint) => format!("{error}; hint: {hint}").into(),
+            None => error.into(),
+        })
+    })
+}
+
+/// The client that fetches modules.
+///
+/// # Errors
+/// TLS cannot be set up.
+pub fn module_client(services: &Services) -> Result<reqwest::Client, reqwest::Error> {
+    services.clients().another(module::client)
+}
+
+/// Runs an agent until it is stopped. `true` when every job's loop ended in order.
+///
+/// # Errors
+/// It cannot start. Once started, trouble with an arbiter, a module or a job is logged, and the agent goes on.
+pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool, StartError> {
+    let engine = Engine::new().map_err(|error| StartError::Engine(error.into()))?;
+    let services = Services::new(&config.services, &config.base).map_err(|error| StartError::Services(error.into()))?;
+    let mut arbiters = arbiters(&config).await?;
+    let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
+    let id = new_id(&config.agent.name);
+    let mut drivers = JoinSet::new();
+    for job in &config.jobs {
+        let Some(arbiter) = arbiters.remove(&job.name) else { continue };
+        announce(job, arbiter.as_ref(), &id);
+        let span = tracing::info_span!("job", job = %job.name);
+        let slot = span.in_scope(|| Slot::start(job.module.clone(), loader(&engine, &services, job), client.clone()));
+        let driver = Driver::new(job.clone(), id.clone(), arbiter, slot, stop.clone());
+        drivers.spawn(driver.run().instrument(span));
+    }
+    if config.jobs.is_empty() {
+        tracing::warn!("the configuration has no job: there is nothing to do but wait");
+        let _ = stop.wait_for(|stop| *stop != Stop::No).await;
+    }
+    let mut orderly = true;
+    while let Some(ended) = drivers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a job's loop broke off; the other jobs go on");
+            orderly = false;
+        }
+    }
+    Ok(orderly)
+}
+
+fn announce(job: &config::Job, arbiter: &dyn Arbiter, id: &str) {
+    let promise = match arbiter.promise() {
+        Promise::CompareAndSwap => "compare-and-swap: a round has exactly one winner",
+    };
+    tracing::info!(job = %job.name, agent = %id, arbiter = %arbiter.place(), module = %job.module, promise, "taking part");
+}

@@ -38,7 +38,7 @@ impl Memory {
 }
 
 /// The revision of an RRset: its values, each behind its length.
-fn revision(values: &[Vec<u8>]) -> Revision {
+pub(crate) fn revision(values: &[Vec<u8>]) -> Revision {
     if values.is_empty() {
         return Revision::Absent;
     }

@@ -1,12 +1,127 @@
-//! To come.
+//! `soloist init`: creates a job's record where there is none, and replaces one that cannot be read.
 
+use std::io::{BufRead as _, IsTerminal as _, stdin};
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+
+use super::output::{self, WithHint as _};
+use super::settings::{load, with_hint};
+use crate::agent;
+use crate::arbiter::Arbiter;
+use crate::config::Job;
+use crate::round::contender::{Now, first_record, readable};
+use crate::round::{Fence, Observation, Record, Replaced};
+use crate::runtime::clock;
+
+/// How often a write of unknown outcome is asked again.
+const TRIES: u32 = 5;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The job; without one, every job of the configuration.
+    name: Option<String>,
+    /// The configuration.
+    #[arg(long, short, default_value = "soloist.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// Replace a record that cannot be acted on: shows what is there, and asks.
+    #[arg(long)]
+    repair: bool,
+    /// Do not ask.
+    #[arg(long, requires = "repair")]
+    yes: bool,
+}
 
-/// Does it.
-pub async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not there yet")
+/// Creates or repairs records.
+///
+/// # Errors
+/// A record is there and cannot be read, and `--repair` was not given; the arbiter does not answer or refuses.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let config = load(&args.config)?;
+    let arbiters = agent::arbiters(&config).await?;
+    let jobs: Vec<&Job> = match &args.name {
+        Some(name) => vec![with_hint(config.job(name))?],
+        None => config.jobs.iter().collect(),
+    };
+    let id = agent::new_id(&config.agent.name);
+    let mut code = ExitCode::SUCCESS;
+    for job in jobs {
+        let Some(arbiter) = arbiters.get(&job.name) else { continue };
+        let done = one(&args, job, arbiter.as_ref(), &id).await.with_context(|| format!("job `{}`", job.name))?;
+        if !done {
+            code = ExitCode::from(1);
+        }
+    }
+    Ok(code)
+}
+
+/// One job; false where nothing was written although something should be.
+async fn one(args: &Args, job: &Job, arbiter: &dyn Arbiter, id: &str) -> anyhow::Result<bool> {
+    let now = Now { wall_ms: clock::wall_ms(), mono_ms: clock::boot_ms() };
+    let seen = arbiter.read().await?;
+    let place = arbiter.place();
+    match readable(&seen, &job.rules, now) {
+        Ok(Some(_)) => {
+            output::data(format_args!("job `{}`: there is a record at {place}, and it is left as it is", job.name));
+            return Ok(true);
+        }
+        Ok(None) => {}
+        Err(problem) if !args.repair => {
+            return Err(problem)
+                .with_context(|| format!("the record at {place} cannot be acted on"))
+                .hint(format!("`soloist init {} --repair` shows what is there and replaces it", job.name));
+        }
+        Err(problem) => {
+            output::data(format_args!("job `{}`: the record at {place} cannot be acted on: {problem}", job.name));
+            for value in &seen.values {
+                output::data(format_args!("  would be replaced: {}", String::from_utf8_lossy(value).escape_debug()));
+            }
+            if !args.yes && !agreed()? {
+                output::data("nothing was written");
+                return Ok(false);
+            }
+        }
+    }
+    let record = first_record(id, &job.rules, last_fence(&seen), now);
+    write(arbiter, &seen, &record).await?;
+    let due = jiff::Timestamp::from_second(i64::try_from(record.timer)?)?;
+    output::data(format_args!("job `{}`: wrote the record at {place}; the first round is due at {due}", job.name));
+    Ok(true)
+}
+
+fn agreed() -> anyhow::Result<bool> {
+    if !stdin().is_terminal() {
+        return Err(anyhow::anyhow!("nobody is there to ask")).hint("add `--yes` to replace it without being asked");
+    }
+    output::ask("Replace it? [y/N] ");
+    let mut answer = String::new();
+    stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// The highest fence among the values that are there: it must not be set back.
+fn last_fence(seen: &Observation) -> Option<Fence> {
+    seen.values.iter().filter_map(|value| Record::decode(value).ok()).filter_map(|record| record.fence).max()
+}
+
+async fn write(arbiter: &dyn Arbiter, seen: &Observation, record: &Record) -> anyhow::Result<()> {
+    for _ in 0..TRIES {
+        match arbiter.replace(&seen.revision, record).await? {
+            Replaced::Applied(_) => return Ok(()),
+            Replaced::Conflict if arbiter.read().await?.is(record) => return Ok(()),
+            Replaced::Conflict => bail!("somebody else wrote at the same time: nothing was overwritten"),
+            Replaced::Unknown(_) => {
+                let now = arbiter.read().await?;
+                if now.is(record) {
+                    return Ok(());
+                }
+                if now.revision != seen.revision {
+                    bail!("somebody else wrote at the same time: nothing was overwritten");
+                }
+            }
+        }
+    }
+    bail!("no word from the arbiter whether the record was written, {TRIES} times")
 }

@@ -1,12 +1,113 @@
-//! To come.
+//! `soloist run`: an agent, from its start to an orderly stop.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::watch;
+
+use super::output;
+use super::settings::load;
+use crate::agent::{self, Stop};
+use crate::capability::Services;
+use crate::config::{Config, Job};
+use crate::module;
+use crate::runtime::Engine;
+
+/// How long an agent that gives its rounds back tries to reach the arbiter.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The configuration.
+    #[arg(long, short, default_value = "soloist.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// Check the configuration and every module that is a file, and exit: 0 if all is well, 2 if not.
+    #[arg(long)]
+    check: bool,
+    /// End when stdin does, which the parent process holds.
+    #[arg(long, hide = true)]
+    end_with_parent: bool,
+}
 
-/// Does it.
-pub async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not there yet")
+/// Runs an agent until SIGTERM or SIGINT.
+///
+/// # Errors
+/// The configuration is refused, or the agent cannot start.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.end_with_parent {
+        end_with_parent()?;
+    }
+    let config = load(&args.config)?;
+    if args.check {
+        return check(&args.config, &config).await;
+    }
+    let grace = config.agent.grace;
+    let (stop, asked) = watch::channel(Stop::No);
+    let mut signals = super::signals::Signals::new()?;
+    let agent = agent::run(config, asked);
+    tokio::pin!(agent);
+    tokio::select! {
+        ended = &mut agent => return Ok(exit_code(ended?)),
+        name = signals.next() => {
+            let grace_text = humantime::format_duration(grace);
+            tracing::info!("{name}: finishing what is under way, for at most {grace_text}; again to give it back at once");
+        }
+    }
+    stop.send_replace(Stop::Finish);
+    tokio::select! {
+        ended = &mut agent => return Ok(exit_code(ended?)),
+        () = tokio::time::sleep(grace) => tracing::info!("the grace time is over: giving the round back"),
+        _ = signals.next() => tracing::info!("giving the round back"),
+    }
+    stop.send_replace(Stop::GiveBack);
+    tokio::select! {
+        ended = &mut agent => Ok(exit_code(ended?)),
+        () = tokio::time::sleep(LAST_WORDS) => {
+            tracing::warn!("the arbiter does not answer: leaving the round to the end of its lease");
+            Ok(ExitCode::from(1))
+        }
+    }
+}
+
+fn exit_code(orderly: bool) -> ExitCode {
+    if orderly { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// Checks all that can be checked without asking the arbiter.
+async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
+    let engine = Engine::new()?;
+    let services = Services::new(&config.services, &config.base)?;
+    agent::arbiters(config).await?;
+    for job in &config.jobs {
+        let what = check_module(&engine, &services, job).await.with_context(|| format!("[job.{}] module", job.name))?;
+        output::data(format_args!("job `{}`: {what}", job.name));
+    }
+    let jobs = config.jobs.len();
+    output::data(format_args!("{}: {jobs} job{}, all is well", path.display(), if jobs == 1 { "" } else { "s" }));
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn check_module(engine: &Engine, services: &Services, job: &Job) -> anyhow::Result<String> {
+    let module::Source::File(path) = &job.module else {
+        return Ok(format!("its module at {} is not looked at before it runs", job.module));
+    };
+    let bytes = job.module.fetch(&agent::module_client(services)?).await?;
+    let digest = module::Digest::of(&bytes);
+    let (engine, services, job) = (engine.clone(), services.clone(), job.clone());
+    tokio::task::spawn_blocking(move || agent::prepare(&engine, &services, &job, &bytes)).await??;
+    Ok(format!("{} (sha256 {}) can run", path.display(), digest.short()))
+}
+
+/// Ends this process with its parent, whose end closes our stdin, however it comes: agents of a demo that was killed end too.
+fn end_with_parent() -> anyhow::Result<()> {
+    let watch = || {
+        // Whatever comes is dropped; the end, or an error, is what counts.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("soloist-parent".to_owned()).spawn(watch).context("no thread to watch stdin")?;
+    Ok(())
 }

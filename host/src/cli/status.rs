@@ -1,12 +1,118 @@
-//! To come.
+//! `soloist status`: a job's record as every one of the zone's servers has it.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use hickory_proto::rr::Name;
+
+use self::view::{Condition, View};
+use super::output::{self, WithHint as _};
+use super::settings::with_hint;
+use crate::agent::server_addr;
+use crate::config::{self, Config};
+use crate::dns::query::{self, Server};
+use crate::runtime::clock;
+
+mod view;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The job, or the name of its record: `canary` or `canary.example.com`.
+    name: String,
+    /// The configuration; not needed for a record's name.
+    #[arg(long, short, default_value = "soloist.toml", value_name = "FILE")]
+    config: PathBuf,
+    /// Ask this server instead of the zone's own: `address:port`, repeatable.
+    #[arg(long, value_name = "ADDRESS")]
+    server: Vec<SocketAddr>,
+    /// The longest wait for a server.
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    timeout: Duration,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
 
-/// Does it.
-pub async fn run(_args: Args) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not there yet")
+/// Shows a record. Exit code 0: fine; 1: overdue; 2: it cannot be read.
+///
+/// # Errors
+/// There is no such job, or no server to ask.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let target = target(&args).await?;
+    let answers = query::ask_all(&target.record, &target.servers, args.timeout).await;
+    let view = View::new(&target.record, target.job.as_ref(), &answers, target.primary, clock::wall_ms() / 1000);
+    if args.json {
+        output::data(view.json());
+    } else {
+        for line in view.lines() {
+            output::data(line);
+        }
+        if let Some(note) = target.note {
+            tracing::warn!("{note}");
+        }
+    }
+    Ok(ExitCode::from(match view.condition() {
+        Condition::Fine => 0,
+        Condition::Overdue => 1,
+        Condition::Unreadable => 2,
+    }))
+}
+
+/// What to ask whom.
+struct Target {
+    record: Name,
+    job: Option<config::Job>,
+    servers: Vec<Server>,
+    /// The server that arbitrates, where it is known: the others follow it.
+    primary: Option<SocketAddr>,
+    note: Option<String>,
+}
+
+async fn target(args: &Args) -> anyhow::Result<Target> {
+    let config = match Config::load(&args.config) {
+        Ok(config) => Some(config),
+        // A record's name needs no configuration.
+        Err(config::ConfigError::Unreadable { .. }) if args.name.contains('.') => None,
+        Err(error) => return with_hint(Err(error)),
+    };
+    let (record, job) = match &config {
+        Some(config) if !args.name.contains('.') => {
+            let job = with_hint(config.job(&args.name))?;
+            (job.record.clone(), Some(job.clone()))
+        }
+        _ => {
+            let mut name = Name::from_str(&args.name).with_context(|| format!("`{}` is no domain name", args.name))?;
+            name.set_fqdn(true);
+            let job = config.iter().flat_map(|config| &config.jobs).find(|job| job.record == name.to_lowercase());
+            (name, job.cloned())
+        }
+    };
+    let primary = match config.as_ref().map(|config| &config.arbiter) {
+        Some(config::Arbiter::Rfc2136 { server, zone, .. }) if zone.zone_of(&record) => {
+            Some(server_addr(server).await?)
+        }
+        _ => None,
+    };
+    if !args.server.is_empty() {
+        let servers = args.server.iter().map(|addr| Server { name: None, addr: *addr }).collect();
+        return Ok(Target { record, job, servers, primary, note: None });
+    }
+    let mut servers: Vec<Server> = primary.iter().map(|addr| Server { name: None, addr: *addr }).collect();
+    let mut note = None;
+    match query::authoritative_servers(&record).await {
+        Ok((_, found)) => {
+            let others = found.into_iter().filter(|server| Some(server.addr) != primary);
+            servers.extend(others);
+        }
+        Err(error) if servers.is_empty() => {
+            return Err(error).hint("name a server to ask: `--server 192.0.2.1:53`");
+        }
+        Err(error) => note = Some(format!("only the arbiter was asked: {error}")),
+    }
+    Ok(Target { record, job, servers, primary, note })
 }

@@ -2,8 +2,12 @@
 //!
 //! Architecture Invariant: nothing here imports anything else of this crate.
 
+pub mod contender;
 mod observation;
 mod record;
+mod schedule;
 
+pub use contender::Contender;
 pub use observation::{Observation, Replaced, Revision};
 pub use record::{Fence, MAX_ID_BYTES, MAX_RECORD_BYTES, MAX_TIME, Outcome, Record, State, Unreadable};
+pub use schedule::{MAX_INTERVAL, Schedule};

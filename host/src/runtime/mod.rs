@@ -3,7 +3,7 @@
 //! Architecture Invariant: nothing here knows a capability. What a job was granted comes in as [`Capabilities`], and what a
 //! capability keeps for a run stands in [`State::extensions`].
 
-mod clock;
+pub mod clock;
 
 mod bindings;
 mod engine;

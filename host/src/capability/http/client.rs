@@ -7,7 +7,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use serde::Deserialize;
 
 use super::address::{Place, place};
@@ -106,6 +106,7 @@ pub struct Clients {
     private: Client,
     loopback: Client,
     host: Client,
+    extra: Vec<Certificate>,
 }
 
 impl Clients {
@@ -129,7 +130,18 @@ impl Clients {
             private: filtered(Some(Reach::Private))?,
             loopback: filtered(Some(Reach::Loopback))?,
             host: filtered(None)?,
+            extra: extra.to_vec(),
         })
+    }
+
+    /// A client of another kind that trusts the same certificate authorities: `finish` sets all else and builds it.
+    ///
+    /// # Errors
+    /// What `finish` says.
+    pub fn another(&self, finish: impl Fn(ClientBuilder) -> reqwest::Result<Client>) -> reqwest::Result<Client> {
+        // As in `client`: a bare container has no certificate authorities.
+        finish(Client::builder().tls_certs_merge(self.extra.iter().cloned()))
+            .or_else(|_| finish(Client::builder().tls_certs_only(self.extra.iter().cloned())))
     }
 
     /// The client for a job's request.

@@ -1,0 +1,197 @@
+//! Drives one job's contender: owns its sockets, clocks, module and run.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::Stop;
+use super::report::Reporter;
+use crate::arbiter::Arbiter;
+use crate::config::Job;
+use crate::module::{Loaded, Slot};
+use crate::round::contender::{Action, Contender, Event, Now};
+use crate::round::{Fence, Outcome};
+use crate::runtime::{self, Lease, Prepared, Report, Request, clock};
+
+/// The longest sleep at a time: timers stand still while the machine sleeps, the clock of a lease does not.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// One job's loop.
+pub(super) struct Driver {
+    job: Job,
+    id: String,
+    arbiter: Arc<dyn Arbiter>,
+    slot: Slot<Prepared>,
+    stop: watch::Receiver<Stop>,
+    contender: Contender,
+    reporter: Reporter,
+    exchange: Option<BoxFuture<'static, Event>>,
+    run: Option<Run>,
+}
+
+/// The run under way.
+struct Run {
+    fence: Fence,
+    lease: Lease,
+    cancel: CancellationToken,
+    report: BoxFuture<'static, Report>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        job: Job,
+        id: String,
+        arbiter: Arc<dyn Arbiter>,
+        slot: Slot<Prepared>,
+        stop: watch::Receiver<Stop>,
+    ) -> Self {
+        let contender = Contender::new(id.clone(), job.rules.clone(), rand::random(), now());
+        Self { job, id, arbiter, slot, stop, contender, reporter: Reporter::default(), exchange: None, run: None }
+    }
+
+    /// Runs until the contender is done.
+    pub(super) async fn run(mut self) {
+        loop {
+            let changed = self.slot.changed();
+            self.contender.handle(now(), Event::Module(self.slot.current().map(|module| module.digest.short())));
+            let asked = *self.stop.borrow_and_update();
+            self.contender.handle(now(), stop_event(asked));
+            if !self.act() {
+                return;
+            }
+            let wait = self.contender.poll_timeout().map_or(LONGEST_SLEEP, |at| {
+                Duration::from_millis(at.saturating_sub(clock::boot_ms())).min(LONGEST_SLEEP)
+            });
+            let event = tokio::select! {
+                event = polled(&mut self.exchange) => { self.exchange = None; event }
+                outcome = ended(&mut self.run) => { self.run = None; Event::Ended(outcome) }
+                () = tokio::time::sleep(wait) => Event::Time,
+                () = changed => Event::Time,
+                _ = self.stop.changed() => Event::Time,
+            };
+            self.contender.handle(now(), event);
+        }
+    }
+
+    /// Does what the contender asks for; false when it is done.
+    fn act(&mut self) -> bool {
+        while let Some(action) = self.contender.poll_action() {
+            match action {
+                Action::Read => self.read(),
+                Action::Replace { expected, record } => {
+                    let arbiter = Arc::clone(&self.arbiter);
+                    let ask = async move { arbiter.replace(&expected, &record).await };
+                    self.exchange =
+                        Some(ask.map(|outcome| Event::Replaced(outcome.map_err(|error| error.to_string()))).boxed());
+                }
+                Action::Start { fence, lease_until_ms, previous } => self.start(fence, lease_until_ms, previous),
+                Action::Extend { lease_until_ms } => {
+                    if let Some(run) = &self.run {
+                        run.lease.extend(lease_until_ms);
+                    }
+                }
+                Action::Halt(halt) => {
+                    Reporter::halt(halt, self.run.as_ref().map(|run| run.fence));
+                    self.halt();
+                }
+                Action::Notice(notice) => {
+                    self.reporter.notice(&notice, clock::wall_ms(), &self.arbiter.place(), &self.job.name);
+                }
+                Action::Done => {
+                    self.halt();
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn read(&mut self) {
+        let arbiter = Arc::clone(&self.arbiter);
+        let ask = async move { arbiter.read().await };
+        self.exchange = Some(ask.map(|seen| Event::Read(seen.map_err(|error| error.to_string()))).boxed());
+        let next = self.job.rules.schedule.after(clock::wall_ms() / 1000);
+        self.slot.refresh_before(UNIX_EPOCH + Duration::from_secs(next));
+    }
+
+    fn halt(&mut self) {
+        if let Some(run) = self.run.take() {
+            run.lease.revoke();
+            run.cancel.cancel();
+            // The run ends on its own threads; what it reports is of no interest to the record any more.
+            tokio::spawn(run.report.map(|_| ()));
+        }
+    }
+
+    fn start(&mut self, fence: Fence, lease_until_ms: u64, previous: Option<Outcome>) {
+        let Some(module) = self.slot.current() else {
+            // The contender claims only with a module, and a slot never loses one.
+            tracing::error!(round = fence.round, attempt = fence.attempt, "there is no module to run");
+            return self.contender.handle(now(), Event::Ended(Outcome::Host));
+        };
+        let (lease, cancel) = (Lease::until(lease_until_ms), CancellationToken::new());
+        let report = self.begin(module, fence, lease.clone(), cancel.clone(), previous);
+        self.run = Some(Run { fence, lease, cancel, report });
+    }
+
+    fn begin(
+        &self,
+        module: Arc<Loaded<Prepared>>,
+        fence: Fence,
+        lease: Lease,
+        cancel: CancellationToken,
+        previous: Option<Outcome>,
+    ) -> BoxFuture<'static, Report> {
+        let request = Request {
+            job: self.job.name.clone(),
+            agent: self.id.clone(),
+            fence,
+            due_ms: fence.round * 1000,
+            deadline: self.job.timeout,
+            lease,
+            cancel,
+            previous: previous.map(|outcome| outcome.code().to_owned()),
+            settings: Arc::clone(&self.job.settings),
+            limits: self.job.limits.clone(),
+        };
+        async move { runtime::run(&module.value, request).await }.boxed()
+    }
+}
+
+async fn polled(exchange: &mut Option<BoxFuture<'static, Event>>) -> Event {
+    match exchange {
+        Some(exchange) => exchange.await,
+        None => pending().await,
+    }
+}
+
+async fn ended(run: &mut Option<Run>) -> Outcome {
+    let Some(run) = run else { return pending().await };
+    let report = (&mut run.report).await;
+    let (round, attempt) = (run.fence.round, run.fence.attempt);
+    let ms = u64::try_from(report.elapsed.as_millis()).unwrap_or(u64::MAX);
+    let (outcome, message) = (&report.outcome, &report.message);
+    if outcome.is_ok() {
+        tracing::info!(event = "ran", round, attempt, ms, %outcome, summary = %message, "{message}");
+    } else {
+        tracing::warn!(event = "ran", round, attempt, ms, %outcome, reason = %message, "the run failed ({outcome}): {message}");
+    }
+    report.outcome
+}
+
+const fn stop_event(stop: Stop) -> Event {
+    match stop {
+        Stop::No => Event::Time,
+        Stop::Finish => Event::Stop,
+        Stop::GiveBack => Event::GiveBack,
+    }
+}
+
+fn now() -> Now {
+    Now { wall_ms: clock::wall_ms(), mono_ms: clock::boot_ms() }
+}

@@ -1,0 +1,252 @@
+//! Any primary that takes RFC 2136 updates: a record is replaced by one signed UPDATE whose prerequisite is the exact
+//! RRset that was read, so a round has exactly one winner, and no UPDATE is ever sent twice.
+
+mod answer;
+mod connection;
+mod message;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use hickory_proto::rr::Name;
+
+use self::answer::Asked;
+use self::connection::{Failure, Server};
+use super::tsig::Key;
+use super::{Arbiter, Error, Promise};
+use crate::round::{MAX_RECORD_BYTES, Observation, Record, Replaced, Revision};
+
+/// The TTL that a record is written with, in seconds, where nothing else is configured: what people see through a
+/// resolver is at most a minute old. Agents never read through one, so it matters to nobody else.
+pub const DEFAULT_TTL: u32 = 60;
+
+/// How long an exchange may take where nothing else is configured.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The largest TTL, in seconds (RFC 2181, section 8).
+const MAX_TTL: u32 = 0x7fff_ffff;
+
+/// The longest time-out of an exchange.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Which record, where, and by which key.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The zone's primary server.
+    pub server: SocketAddr,
+    /// The zone, as the server knows it.
+    pub zone: Name,
+    /// The name of the TXT record: in the zone.
+    pub record: Name,
+    /// The key that signs updates.
+    pub key: Key,
+    /// The TTL that the record is written with, in seconds; usually [`DEFAULT_TTL`].
+    pub ttl: u32,
+    /// How long to wait for a connection, and then again for the answer; usually [`DEFAULT_TIMEOUT`].
+    pub timeout: Duration,
+}
+
+/// Why options make no arbiter.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// The record's name is not in the zone.
+    #[error("the record `{record}` is not in the zone `{zone}`")]
+    OutsideZone {
+        /// The record's name.
+        record: String,
+        /// The zone.
+        zone: String,
+    },
+    /// The record's name is a wildcard, which nobody can ask for.
+    #[error("the record `{0}` is a wildcard: name one record")]
+    Wildcard(String),
+    /// The TTL is none that a record can have.
+    #[error("the TTL {0} is too large: a record has at most {MAX_TTL} seconds")]
+    Ttl(u32),
+    /// The time-out is zero or longer than a minute.
+    #[error("the time-out of {} ms is not between 1 ms and {} s", .0.as_millis(), MAX_TIMEOUT.as_secs())]
+    Timeout(Duration),
+}
+
+/// One TXT record at an RFC 2136 primary.
+pub struct Rfc2136 {
+    server: Arc<Server>,
+    asked: Asked,
+    key: Key,
+    ttl: u32,
+}
+
+impl Rfc2136 {
+    /// The arbiter of one record. Nothing is connected yet.
+    pub fn new(options: Options) -> Result<Self, Invalid> {
+        if options.ttl > MAX_TTL {
+            return Err(Invalid::Ttl(options.ttl));
+        }
+        if options.timeout < Duration::from_millis(1) || options.timeout > MAX_TIMEOUT {
+            return Err(Invalid::Timeout(options.timeout));
+        }
+        let zone = absolute(&options.zone);
+        let asked = Asked {
+            place: options.server.to_string(),
+            record: checked(&options.record, &zone)?,
+            zone,
+            key: bare(options.key.name()),
+            algorithm: options.key.algorithm().name(),
+        };
+        let server = Arc::new(Server::new(options.server, options.timeout));
+        Ok(Self { server, asked, key: options.key, ttl: options.ttl })
+    }
+
+    /// The arbiter of another record in the same zone: over the same connection, with the same key.
+    ///
+    /// All the jobs of an agent that arbitrate at one server should come from one another in this way, so that any
+    /// number of jobs holds one connection.
+    pub fn beside(&self, record: &Name) -> Result<Self, Invalid> {
+        let asked = Asked { record: checked(record, &self.asked.zone)?, ..self.asked.clone() };
+        Ok(Self { server: Arc::clone(&self.server), asked, key: self.key.clone(), ttl: self.ttl })
+    }
+
+    fn unreachable(&self, reason: String) -> Error {
+        Error::Unreachable { place: self.asked.place.clone(), reason }
+    }
+}
+
+#[async_trait]
+impl Arbiter for Rfc2136 {
+    async fn read(&self) -> Result<Observation, Error> {
+        let query = message::query(&self.asked.record);
+        let answer = match self.server.exchange(&query).await {
+            // A server may close a connection at any time. Asking twice is harmless, unlike writing twice.
+            Err(Failure::Lost { reused: true, .. }) => self.server.exchange(&query).await,
+            first => first,
+        };
+        let answer = answer.map_err(|failure| self.unreachable(failure.to_string()))?;
+        answer::of_query(&answer, &self.asked)
+    }
+
+    async fn replace(&self, expected: &Revision, record: &Record) -> Result<Replaced, Error> {
+        let value = record.encode();
+        if value.len() > MAX_RECORD_BYTES {
+            let reason = format!("a record of {} bytes: at most {MAX_RECORD_BYTES} are written", value.len());
+            return Err(Error::Refused { place: self.asked.place.clone(), reason });
+        }
+        let new = message::txt(&value);
+        let Some(mut update) = message::update(&self.asked.zone, &self.asked.record, expected, new.clone(), self.ttl)
+        else {
+            // A revision that we did not make cannot be what stands there.
+            return Ok(Replaced::Conflict);
+        };
+        // Signed here and not by the connection, which hides what an answer says that it cannot verify. It gives the
+        // message another id later; the signature keeps ours, as in an update that a secondary forwards (RFC 8945,
+        // section 4.2).
+        let signed = update.finalize(&self.key.signer(), seconds_since_epoch());
+        let mut verifier = match signed {
+            Ok(Some(verifier)) => verifier,
+            Ok(None) => return Err(self.unreachable("the update could not be signed".to_owned())),
+            Err(error) => return Err(self.unreachable(format!("the update could not be signed: {error}"))),
+        };
+        match self.server.exchange(&update).await {
+            Ok(answer) => answer::of_update(&answer, &mut verifier, &[new], &self.asked),
+            Err(Failure::NotSent(reason)) => Err(self.unreachable(reason)),
+            Err(failure @ (Failure::Lost { .. } | Failure::Silent(_))) => Ok(Replaced::Unknown(failure.to_string())),
+        }
+    }
+
+    fn promise(&self) -> Promise {
+        Promise::CompareAndSwap
+    }
+
+    fn place(&self) -> String {
+        format!("{} at {}", bare(&self.asked.record), self.asked.place)
+    }
+}
+
+/// The record's name, absolute, if it is one name in the zone.
+fn checked(record: &Name, zone: &Name) -> Result<Name, Invalid> {
+    let record = absolute(record);
+    if !zone.zone_of(&record) {
+        return Err(Invalid::OutsideZone { record: bare(&record), zone: bare(zone) });
+    }
+    if record.is_wildcard() {
+        return Err(Invalid::Wildcard(bare(&record)));
+    }
+    Ok(record)
+}
+
+fn absolute(name: &Name) -> Name {
+    let mut name = name.to_lowercase();
+    name.set_fqdn(true);
+    name
+}
+
+/// A name as people write it: without the dot at its end.
+fn bare(name: &Name) -> String {
+    let text = name.to_string();
+    match text.strip_suffix('.') {
+        Some(bare) if !bare.is_empty() => bare.to_owned(),
+        _ => text,
+    }
+}
+
+fn seconds_since_epoch() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr as _;
+
+    use super::*;
+    use crate::arbiter::tsig::Algorithm;
+
+    fn options(zone: &str, record: &str) -> Options {
+        Options {
+            server: SocketAddr::from(([127, 0, 0, 1], 53)),
+            zone: Name::from_str(zone).unwrap(),
+            record: Name::from_str(record).unwrap(),
+            key: Key::generate("soloist", Algorithm::HmacSha256).unwrap(),
+            ttl: DEFAULT_TTL,
+            timeout: DEFAULT_TIMEOUT,
+        }
+    }
+
+    #[test]
+    fn a_record_in_the_zone_is_taken_in_any_spelling() {
+        for record in ["canary.example.com", "Canary.Example.COM.", "a.b.example.com", "example.com"] {
+            assert!(Rfc2136::new(options("example.com", record)).is_ok(), "{record}");
+        }
+        let arbiter = Rfc2136::new(options("Example.com.", "Canary.Example.com")).unwrap();
+        assert_eq!(arbiter.place(), "canary.example.com at 127.0.0.1:53");
+    }
+
+    #[test]
+    fn a_record_outside_the_zone_is_refused() {
+        let outside = |record: &str| Invalid::OutsideZone { record: record.to_owned(), zone: "example.com".to_owned() };
+        let error = Rfc2136::new(options("example.com", "canary.example.net")).err();
+        assert_eq!(error, Some(outside("canary.example.net")));
+        let error = Rfc2136::new(options("example.com", "canaryexample.com")).err();
+        assert_eq!(error, Some(outside("canaryexample.com")));
+        let arbiter = Rfc2136::new(options("example.com", "canary.example.com")).unwrap();
+        assert_eq!(arbiter.beside(&Name::from_str("com").unwrap()).err(), Some(outside("com")));
+    }
+
+    #[test]
+    fn a_wildcard_is_refused() {
+        let error = Rfc2136::new(options("example.com", "*.example.com")).err();
+        assert_eq!(error, Some(Invalid::Wildcard("*.example.com".to_owned())));
+    }
+
+    #[test]
+    fn a_ttl_or_time_out_out_of_range_is_refused() {
+        let mut large = options("example.com", "a.example.com");
+        large.ttl = u32::MAX;
+        assert_eq!(Rfc2136::new(large).err(), Some(Invalid::Ttl(u32::MAX)));
+        for timeout in [Duration::ZERO, Duration::from_secs(61)] {
+            let mut odd = options("example.com", "a.example.com");
+            odd.timeout = timeout;
+            assert_eq!(Rfc2136::new(odd).err(), Some(Invalid::Timeout(timeout)));
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What the servers' answers mean, for people and as JSON.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_proto::rr::Name;
+use serde_json::{Value, json};
+
+use crate::config::Job;
+use crate::dns::query::Answer;
+use crate::round::contender::{Now, readable};
+use crate::round::{Record, State};
+
+/// How long after its timer a record may stand still before that is called overdue, in seconds.
+const SLACK: u64 = 5;
+
+/// How things stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Condition {
+    Fine,
+    Overdue,
+    Unreadable,
+}
+
+impl Condition {
+    const fn text(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Overdue => "overdue",
+            Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// One record, as its servers have it.
+pub(super) struct View<'a> {
+    name: &'a Name,
+    job: Option<&'a Job>,
+    answers: &'a [Answer],
+    now: u64,
+    /// The record that counts, or why there is none.
+    record: Result<Record, String>,
+    /// The value that counts; a server with another one disagrees.
+    reference: Option<Vec<Vec<u8>>>,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(
+        name: &'a Name,
+        job: Option<&'a Job>,
+        answers: &'a [Answer],
+        primary: Option<SocketAddr>,
+        now: u64,
+    ) -> Self {
+        let reference = reference(answers, primary);
+        let record = match reference {
+            None => Err("no server gives an answer".to_owned()),
+            Some(answer) => match answer.result.as_ref() {
+                Err(error) => Err(error.to_string()),
+                Ok(seen) => match job {
+                    Some(job) => readable(&seen.observation, &job.rules, Now { wall_ms: now * 1000, mono_ms: 0 }),
+                    None => seen.observation.record(),
+                }
+                .map_err(|problem| problem.to_string())
+                .and_then(|record| record.ok_or_else(|| "there is no TXT record at this name".to_owned())),
+            },
+        };
+        let reference =
+            reference.and_then(|answer| answer.result.as_ref().ok()).map(|seen| seen.observation.values.clone());
+        Self { name, job, answers, now, record, reference }
+    }
+
+    pub(super) fn condition(&self) -> Condition {
+        match &self.record {
+            Err(_) => Condition::Unreadable,
+            Ok(record) if self.now > record.timer + SLACK => Condition::Overdue,
+            Ok(_) => Condition::Fine,
+        }
+    }
+
+    fn disagrees(&self, answer: &Answer) -> bool {
+        match (&answer.result, &self.reference) {
+            (Ok(seen), Some(values)) => seen.observation.values != *values,
+            _ => false,
+        }
+    }
+
+    /// For people: a heading, the facts, a line a server.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let title = self.job.map_or_else(|| self.name.to_string(), |job| format!("{} ({})", job.name, self.name));
+        let mut lines = vec![format!("{title}: {}", self.condition().text())];
+        match &self.record {
+            Ok(record) => lines.extend(self.record_lines(record)),
+            Err(problem) => lines.push(format!("  problem   {problem}")),
+        }
+        for answer in self.answers {
+            let ms = answer.elapsed.as_millis();
+            let server = &answer.server;
+            lines.push(match &answer.result {
+                Err(error) => format!("  server    {server}: {error}"),
+                Ok(seen) => {
+                    let verdict = if self.disagrees(answer) { "DISAGREES: it has" } else { "has" };
+                    let what = match seen.observation.record() {
+                        _ if !self.disagrees(answer) => "this record".to_owned(),
+                        Ok(Some(record)) => format!("another record, next due {}", time(record.timer, self.now)),
+                        Ok(None) => "no record".to_owned(),
+                        Err(problem) => problem.to_string(),
+                    };
+                    let authority = if seen.authoritative { "" } else { ", not authoritative" };
+                    format!("  server    {server}: {verdict} {what} ({ms} ms{authority})")
+                }
+            });
+        }
+        lines
+    }
+
+    fn record_lines(&self, record: &Record) -> Vec<String> {
+        let ran = if record.timerold == 0 {
+            "never".to_owned()
+        } else {
+            format!("{} by {}", time(record.timerold, self.now), record.id)
+        };
+        let mut lines = vec![format!("  last run  {ran}")];
+        if let Some(fence) = record.fence {
+            lines.push(format!("  round     {}, attempt {}", time(fence.round, self.now), fence.attempt));
+        }
+        if let Some(outcome) = &record.outcome {
+            let which = if record.state == State::Running { " (the run before)" } else { "" };
+            lines.push(format!("  went      {outcome}{which}"));
+        }
+        if let Some(module) = &record.module {
+            lines.push(format!("  module    sha256 {module}…"));
+        }
+        let until = time(record.timer, self.now);
+        let expired = record.timer <= self.now;
+        lines.push(match record.state {
+            State::Running if expired => format!("  running   {} was, and its lease ended {until}", record.id),
+            State::Running => format!("  running   {}, with a lease until {until}", record.id),
+            State::Retry => format!("  next      a retry, from {until} on"),
+            State::Free => "  next      given back: any agent may take it now".to_owned(),
+            State::Idle => format!("  next      {until}"),
+        });
+        lines
+    }
+
+    /// For machines.
+    pub(super) fn json(&self) -> Value {
+        let record = self.record.as_ref().ok();
+        let running = record.filter(|record| record.state == State::Running);
+        let servers: Vec<Value> = self
+            .answers
+            .iter()
+            .map(|answer| {
+                let seen = answer.result.as_ref().ok();
+                json!({
+                    "name": answer.server.name.as_ref().map(ToString::to_string),
+                    "address": answer.server.addr.to_string(),
+                    "ms": u64::try_from(answer.elapsed.as_millis()).unwrap_or(u64::MAX),
+                    "error": answer.result.as_ref().err().map(ToString::to_string),
+                    "authoritative": seen.map(|seen| seen.authoritative),
+                    "nsid": seen.and_then(|seen| seen.nsid.as_deref()),
+                    "values": seen.map(|seen| {
+                        seen.observation.values.iter().map(|value| String::from_utf8_lossy(value)).collect::<Vec<_>>()
+                    }),
+                    "agrees": seen.map(|_| !self.disagrees(answer)),
+                })
+            })
+            .collect();
+        json!({
+            "record": self.name.to_string(),
+            "job": self.job.map(|job| job.name.as_str()),
+            "condition": self.condition().text(),
+            "problem": self.record.as_ref().err(),
+            "last_run": record.filter(|record| record.timerold > 0).map(|record| json!({
+                "at": record.timerold,
+                "by": record.id,
+                "round": record.fence.map(|fence| fence.round),
+                "attempt": record.fence.map(|fence| fence.attempt),
+                "module": record.module,
+            })),
+            "outcome": record.and_then(|record| record.outcome.as_ref()).map(|outcome| outcome.code()),
+            "running": running.map(|record| json!({ "by": record.id, "lease_until": record.timer })),
+            "next_due": record.filter(|record| record.state != State::Running).map(|record| record.timer),
+            "servers": servers,
+        })
+    }
+}
+
+/// The answer that counts: the arbiter's own, or else the most advanced readable one.
+fn reference(answers: &[Answer], primary: Option<SocketAddr>) -> Option<&Answer> {
+    let own = answers.iter().find(|answer| Some(answer.server.addr) == primary && answer.result.is_ok());
+    own.or_else(|| {
+        answers.iter().filter(|answer| answer.result.is_ok()).max_by_key(|answer| {
+            let record = answer.result.as_ref().ok().and_then(|seen| seen.observation.record().ok().flatten());
+            record.map(|record| (record.fence, record.timer))
+        })
+    })
+    .or_else(|| answers.first())
+}
+
+/// A time, absolute and from now: `2026-01-01T00:00:00Z (in 5s)`.
+fn time(seconds: u64, now: u64) -> String {
+    let absolute = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
+        .map_or_else(|| seconds.to_string(), |time| time.to_string());
+    let span = |seconds| humantime::format_duration(Duration::from_secs(seconds));
+    if seconds > now {
+        format!("{absolute} (in {})", span(seconds - now))
+    } else {
+        format!("{absolute} ({} ago)", span(now - seconds))
+    }
+}

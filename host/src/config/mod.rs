@@ -1,0 +1,162 @@
+//! The configuration file: TOML in, a checked [`Config`] out, or an error that says where and what to do.
+
+mod check;
+mod error;
+mod raw;
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_proto::rr::Name;
+
+pub use error::ConfigError;
+pub use raw::Size;
+
+use crate::arbiter::tsig::Key;
+use crate::capability::{self, Grants};
+use crate::module::Source;
+use crate::round::contender::Rules;
+use crate::runtime::Limits;
+use error::{Problem, invalid};
+
+/// The largest configuration file, in bytes.
+pub const MAX_FILE: u64 = 1024 * 1024;
+/// The most jobs in one configuration.
+pub const MAX_JOBS: usize = 1000;
+/// The longest a run may take: one day.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(86_400);
+/// The shortest lease: below it, one lost packet loses the round.
+pub const MIN_LEASE: Duration = Duration::from_secs(2);
+/// The longest time to live of a record, in seconds: one day.
+pub const MAX_TTL: u32 = 86_400;
+/// The most attempts at a round.
+pub const MAX_ATTEMPTS: u32 = 100;
+/// What a lease has beyond the longest run by default, for the two writes of a round.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
+
+/// The environment variable that names the agent, before `[agent] name`: one file for many agents.
+pub const AGENT_NAME: &str = "SOLOIST_AGENT_NAME";
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The agent.
+    pub agent: Agent,
+    /// The arbiter of every job's record.
+    pub arbiter: Arbiter,
+    /// What the capabilities of all jobs share.
+    pub services: capability::ServicesConfig,
+    /// The folder that relative paths in it are relative to.
+    pub base: PathBuf,
+    /// The jobs, by name.
+    pub jobs: Vec<Job>,
+}
+
+/// `[agent]`: this process.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    /// The readable part of its id: lower-case letters, digits and hyphens, at most 40.
+    pub name: String,
+    /// How long a stop waits for the runs under way before they are given back.
+    pub grace: Duration,
+    /// The longest sleep without a look at a record.
+    pub reread: Duration,
+}
+
+/// `[arbiter]`: where the records live.
+#[derive(Debug, Clone)]
+pub enum Arbiter {
+    /// The primary server of a zone.
+    Rfc2136 {
+        /// `address:port` or `name:port`.
+        server: String,
+        /// The zone.
+        zone: Name,
+        /// What signs the updates.
+        key: Key,
+        /// The TTL of the records, in seconds.
+        ttl: u32,
+        /// The longest wait for one answer.
+        timeout: Duration,
+    },
+    /// This process: for trying things out, since no other agent sees it.
+    Memory,
+}
+
+/// `[job.NAME]`.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// The name of its TXT record.
+    pub record: Name,
+    /// When and how often.
+    pub rules: Rules,
+    /// The longest run.
+    pub timeout: Duration,
+    /// Where its module comes from.
+    pub module: Source,
+    /// What a run may use.
+    pub limits: Limits,
+    /// What it may do.
+    pub grants: Grants,
+    /// Its own settings.
+    pub settings: Arc<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Config {
+    /// Reads and checks a file. Paths in it are relative to its folder.
+    ///
+    /// # Errors
+    /// The first problem found, with its line where it has one.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
+        let mut text = String::new();
+        // Cut off rather than asked for its length: a pipe tells none.
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() as u64 > MAX_FILE {
+            return Err(unreadable(std::io::Error::other(format!("it has more than {MAX_FILE} bytes"))));
+        }
+        let base = path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+        Self::parse(&text, path, &base)
+    }
+
+    /// Checks a text. `path` is what errors call it, `base` what paths in it are relative to.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn parse(text: &str, path: &Path, base: &Path) -> Result<Self, ConfigError> {
+        let file: raw::File = toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
+        Self::checked(file, base).map_err(|problem| problem.at(path))
+    }
+
+    fn checked(file: raw::File, base: &Path) -> Result<Self, Problem> {
+        let arbiter = check::arbiter(file.arbiter, base)?;
+        let agent = check::agent(file.agent)?;
+        if file.job.len() > MAX_JOBS {
+            return Err(invalid("[job]", format!("{} jobs are more than {MAX_JOBS}", file.job.len())));
+        }
+        let jobs: Vec<Job> = file
+            .job
+            .into_iter()
+            .map(|(name, raw)| check::job(name, raw, base, &agent, &arbiter))
+            .collect::<Result<_, _>>()?;
+        check::refuse_shared_records(&jobs)?;
+        let services = capability::ServicesConfig { http: file.http, slack: file.slack };
+        Ok(Self { agent, arbiter, services, base: base.to_owned(), jobs })
+    }
+
+    /// The job of this name.
+    ///
+    /// # Errors
+    /// Names the jobs that there are.
+    pub fn job(&self, name: &str) -> Result<&Job, ConfigError> {
+        self.jobs.iter().find(|job| job.name == name).ok_or_else(|| {
+            let names: Vec<&str> = self.jobs.iter().map(|job| job.name.as_str()).collect();
+            ConfigError::NoSuchJob { name: name.to_owned(), names: names.join("`, `") }
+        })
+    }
+}

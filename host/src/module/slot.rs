@@ -1,0 +1,299 @@
+//! The current module of a job: what the next run uses. Swapped as a whole, and only for one that passed its loader.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use reqwest::Client;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+use tracing::Instrument as _;
+
+use super::download::{self, Due};
+use super::load::{LoadError, Loader, load};
+use super::source::{Source, Unavailable};
+use super::{Digest, file};
+
+/// A module that passed its loader.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The SHA-256 of its bytes.
+    pub digest: Digest,
+    /// What the loader made of it.
+    pub value: T,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Since when it is the current one.
+    pub since: SystemTime,
+}
+
+/// A module that did not pass: what stands at the source now, while the one before stays current.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The SHA-256 of its bytes.
+    pub digest: Digest,
+    /// Why: the loader's error, with its causes.
+    pub reason: String,
+    /// When it was refused.
+    pub when: SystemTime,
+}
+
+/// The source gives no module now; the one before stays current.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Why.
+    pub reason: Unavailable,
+    /// Since when.
+    pub since: SystemTime,
+}
+
+/// How often things happened since the slot started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Modules that became current, the first included.
+    pub swaps: u64,
+    /// Modules that were refused.
+    pub refusals: u64,
+}
+
+/// The current module of one job, which follows its source until it is dropped.
+///
+/// A module that stands there already loads like one that appears later: right after the start there is none yet.
+pub struct Slot<T> {
+    state: Arc<State<T>>,
+    due: watch::Sender<Option<Due>>,
+    tasks: Vec<AbortHandle>,
+    _file: Option<file::Follower>,
+}
+
+impl<T: Send + Sync + 'static> Slot<T> {
+    /// Starts to follow a source, on the tokio runtime of the caller and in its tracing span. `client` is from
+    /// [`client`](super::client); a file needs none, and does not use it.
+    pub fn start(source: Source, loader: Loader<T>, client: Client) -> Self {
+        let state = Arc::new(State::new(source.to_string()));
+        let mailbox = Arc::new(Mailbox::default());
+        let (due, dues) = watch::channel(None);
+
+        let mut tasks = vec![spawn(Arc::clone(&state).take_all(Arc::clone(&mailbox), loader))];
+        let mut follower = None;
+        match source {
+            Source::Url(url) => tasks.push(spawn(download::follow(client, url, mailbox, dues))),
+            Source::File(path) => match file::follow(path.clone(), Arc::clone(&mailbox)) {
+                Ok(started) => follower = Some(started),
+                Err(error) => mailbox.put(Err(Unavailable::Unreadable {
+                    path: path.display().to_string(),
+                    reason: format!("no thread to follow it: {error}"),
+                })),
+            },
+        }
+        Self { state, due, tasks, _file: follower }
+    }
+
+    /// The module to run now; none before the first one passed. Never waits. A run keeps what it got here to its end, whatever
+    /// is swapped meanwhile.
+    pub fn current(&self) -> Option<Arc<Loaded<T>>> {
+        self.state.current.load_full()
+    }
+
+    /// Why what stands at the source now is not the current module; none where it is.
+    pub fn refusal(&self) -> Option<Arc<Refusal>> {
+        self.state.refusal.load_full()
+    }
+
+    /// Why the source gives nothing now; none where it does.
+    pub fn trouble(&self) -> Option<Arc<Trouble>> {
+        self.state.trouble.load_full()
+    }
+
+    /// How often a module was swapped in or refused.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            swaps: self.state.swaps.load(Ordering::Relaxed),
+            refusals: self.state.refusals.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Waits for the next change of [`current`](Self::current), [`refusal`](Self::refusal) or [`trouble`](Self::trouble) after
+    /// this call, not only after the first poll: call it, look, then wait, and no change is missed.
+    pub fn changed(&self) -> impl Future<Output = ()> + Send + use<T> {
+        let mut changes = self.state.changes.subscribe();
+        async move {
+            // Fails when the slot is gone: nothing will change any more.
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Says when the next round is due, so that a URL is asked for a new module in time: 5 s before, or in half of the time left,
+    /// but never more than once a second. The same time told again is no reason to ask again. A file is followed as it is.
+    pub fn refresh_before(&self, due: SystemTime) {
+        let next = Due::new(due, SystemTime::now());
+        self.due.send_if_modified(|told| {
+            let is_new = told.is_none_or(|told| !told.is_same(&next));
+            if is_new {
+                *told = Some(next);
+            }
+            is_new
+        });
+    }
+}
+
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+    tokio::spawn(task.in_current_span()).abort_handle()
+}
+
+impl<T> Drop for Slot<T> {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// What a slot shows, and the task that keeps it.
+struct State<T> {
+    source: String,
+    current: ArcSwapOption<Loaded<T>>,
+    refusal: ArcSwapOption<Refusal>,
+    trouble: ArcSwapOption<Trouble>,
+    swaps: AtomicU64,
+    refusals: AtomicU64,
+    changes: watch::Sender<()>,
+}
+
+impl<T: Send + Sync + 'static> State<T> {
+    fn new(source: String) -> Self {
+        Self {
+            source,
+            current: ArcSwapOption::empty(),
+            refusal: ArcSwapOption::empty(),
+            trouble: ArcSwapOption::empty(),
+            swaps: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+            changes: watch::Sender::new(()),
+        }
+    }
+
+    async fn take_all(self: Arc<Self>, mailbox: Arc<Mailbox>, loader: Loader<T>) {
+        loop {
+            let news = mailbox.take().await;
+            if let Some(answer) = news.answer {
+                self.set_trouble(answer.err());
+            }
+            if let Some(bytes) = news.module {
+                self.take(bytes, &loader).await;
+            }
+        }
+    }
+
+    /// Says that the source gives nothing, or gives something again; each once.
+    fn set_trouble(&self, reason: Option<Unavailable>) {
+        let before = self.trouble.load();
+        if before.as_ref().map(|trouble| &trouble.reason) == reason.as_ref() {
+            return;
+        }
+        match &reason {
+            Some(reason) if self.current.load().is_some() => tracing::warn!("{reason}; the module in use stays"),
+            Some(reason) => tracing::warn!("there is no module yet: {reason}"),
+            None => tracing::info!("`{}` gives a module again", self.source),
+        }
+        self.trouble.store(reason.map(|reason| Arc::new(Trouble { reason, since: SystemTime::now() })));
+        self.changes.send_replace(());
+    }
+
+    /// Loads what stands at the source now, unless it was loaded or refused already.
+    async fn take(&self, bytes: Bytes, loader: &Loader<T>) {
+        let size = bytes.len() as u64;
+        let digest = {
+            let bytes = bytes.clone();
+            // 64 MiB take a while.
+            match tokio::task::spawn_blocking(move || Digest::of(&bytes)).await {
+                Ok(digest) => digest,
+                // The runtime is shutting down.
+                Err(_) => return,
+            }
+        };
+        if self.current.load().as_ref().is_some_and(|current| current.digest == digest) {
+            if self.refusal.swap(None).is_some() {
+                tracing::info!("`{}` holds the module in use again", self.source);
+                self.changes.send_replace(());
+            }
+            return;
+        }
+        if self.refusal.load().as_ref().is_some_and(|refusal| refusal.digest == digest) {
+            return;
+        }
+        match load(Arc::clone(loader), bytes).await {
+            Ok(value) => self.swap_in(Loaded { digest, value, size, since: SystemTime::now() }),
+            Err(error) => self.refuse(digest, &error),
+        }
+        self.changes.send_replace(());
+    }
+
+    fn swap_in(&self, loaded: Loaded<T>) {
+        let (digest, size) = (loaded.digest, loaded.size);
+        let before = self.current.swap(Some(Arc::new(loaded)));
+        self.refusal.store(None);
+        self.swaps.fetch_add(1, Ordering::Relaxed);
+        let before = before.map(|before| before.digest.short());
+        let digest = digest.short();
+        tracing::info!(event = "swapped", digest, before, size, "`{}` is loaded: the next run uses it", self.source);
+    }
+
+    fn refuse(&self, digest: Digest, error: &LoadError) {
+        let mut reason = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            reason = format!("{reason}: {error}");
+            cause = error.source();
+        }
+        let kept = self.current.load().as_ref().map(|current| current.digest.short());
+        let short = digest.short();
+        tracing::error!(event = "refused", digest = short, kept, reason, "`{}` is refused: {reason}", self.source);
+        self.refusal.store(Some(Arc::new(Refusal { digest, reason, when: SystemTime::now() })));
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What was found at a source and not yet taken: the newest module and the newest state, however many came before.
+#[derive(Default)]
+pub(super) struct Mailbox {
+    news: Mutex<News>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct News {
+    module: Option<Bytes>,
+    /// Whether the source gives anything; none for no news of that.
+    answer: Option<Result<(), Unavailable>>,
+}
+
+impl Mailbox {
+    /// A module was found, or the reason why none was.
+    pub(super) fn put(&self, found: Result<Bytes, Unavailable>) {
+        self.change(|news| match found {
+            Ok(bytes) => *news = News { module: Some(bytes), answer: Some(Ok(())) },
+            // A module that was found before and not taken yet is still the newest.
+            Err(reason) => news.answer = Some(Err(reason)),
+        });
+    }
+
+    /// The source was asked, and holds what was found before.
+    pub(super) fn put_unchanged(&self) {
+        self.change(|news| news.answer = Some(Ok(())));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut News)) {
+        change(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner));
+        self.wake.notify_one();
+    }
+
+    async fn take(&self) -> News {
+        self.wake.notified().await;
+        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,321 @@
+//! The arbiter `rfc2136` when the way to its server, or the server itself, does not do what it should: nothing is sent
+//! twice, nothing unsigned is believed, and no request waits for longer than its time-out.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use hickory_proto::op::{Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::tsig::TsigError;
+use soloist::arbiter::rfc2136::{Options, Rfc2136};
+use soloist::arbiter::tsig::{Algorithm, Key};
+use soloist::arbiter::{Arbiter, Error};
+use soloist::round::{Observation, Replaced, Revision};
+use soloist_tests::conformance::primary::refused;
+use soloist_tests::conformance::{applied, record, stands};
+use soloist_tests::fake::{Fake, Reply, signed, unsigned};
+use soloist_tests::hand::name;
+use soloist_tests::relay::{Fault, Relay};
+use soloist_tests::servers::{self, Kind, TestServer};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// The time-out of requests that are never answered.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// How long a request that waits for one time-out may take on a busy machine.
+const BUSY: Duration = Duration::from_secs(10);
+
+async fn embedded() -> Result<Box<dyn TestServer>> {
+    servers::start(Kind::Embedded, Algorithm::HmacSha256).await
+}
+
+async fn relayed(server: &dyn TestServer) -> Result<(Relay, Rfc2136)> {
+    let relay = Relay::start(server.address()).await?;
+    let options = Options { server: relay.address(), ..server.options("job.example.test") };
+    Ok((relay, Rfc2136::new(options)?))
+}
+
+/// An arbiter at a fake server, with a key of its own.
+fn at(fake: &Fake) -> Result<Rfc2136> {
+    Ok(Rfc2136::new(options(fake.address(), Key::generate("soloist", Algorithm::HmacSha256)?))?)
+}
+
+fn options(server: SocketAddr, key: Key) -> Options {
+    let (zone, record) = (name("example.test"), name("job.example.test"));
+    Options { server, zone, record, key, ttl: 60, timeout: SHORT }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_lost_leaves_the_claim_unknown_and_a_read_shows_it_as_ours() -> Result<()> {
+    let server = embedded().await?;
+    let (relay, arbiter) = relayed(&*server).await?;
+    relay.fail_next_update(Fault::CutBeforeAnswer);
+    let replaced = arbiter.replace(&Revision::Absent, &record("ours")).await?;
+    ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
+    let seen = stands(&arbiter, &record("ours")).await?;
+    ensure!(relay.updates() == 1, "the update was sent {} times", relay.updates());
+    applied(arbiter.replace(&seen.revision, &record("next")).await?)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_that_is_lost_leaves_the_claim_unknown_and_a_read_shows_the_old_record() -> Result<()> {
+    let server = embedded().await?;
+    let (relay, arbiter) = relayed(&*server).await?;
+    let revision = applied(arbiter.replace(&Revision::Absent, &record("old")).await?)?;
+    relay.fail_next_update(Fault::CutBeforeRequest);
+    let replaced = arbiter.replace(&revision, &record("ours")).await?;
+    ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
+    stands(&arbiter, &record("old")).await?;
+    ensure!(relay.updates() == 2, "{} updates were sent, and two were asked for", relay.updates());
+    applied(arbiter.replace(&revision, &record("ours")).await?)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_never_comes_leaves_the_claim_unknown_and_its_connection_unused() -> Result<()> {
+    let server = embedded().await?;
+    let relay = Relay::start(server.address()).await?;
+    let options = Options { server: relay.address(), timeout: SHORT, ..server.options("job.example.test") };
+    let arbiter = Rfc2136::new(options)?;
+    relay.fail_next_update(Fault::SwallowAnswer);
+    let replaced = arbiter.replace(&Revision::Absent, &record("ours")).await?;
+    ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
+    ensure!(relay.connections() == 1, "there were {} connections", relay.connections());
+    stands(&arbiter, &record("ours")).await?;
+    ensure!(
+        (relay.connections(), relay.updates()) == (2, 1),
+        "the hung connection was used, or the update sent, again"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_while_idle_is_opened_again() -> Result<()> {
+    let server = embedded().await?;
+    let (relay, arbiter) = relayed(&*server).await?;
+    for round in 1..=20 {
+        let seen = arbiter.read().await?;
+        relay.cut();
+        // Nobody waits here for the arbiter to notice: whatever it does, it neither fails a read nor writes twice.
+        let before = relay.updates();
+        let claim = record(&format!("{round:02x}"));
+        let replaced = arbiter.replace(&seen.revision, &claim).await?;
+        ensure!(relay.updates() <= before + 1, "round {round}: the update was sent twice");
+        relay.cut();
+        let after = arbiter.read().await?;
+        match replaced {
+            Replaced::Applied(revision) => ensure!(after.revision == revision, "round {round}: not what was written"),
+            Replaced::Unknown(_) => ensure!(after.is(&claim) || after == seen, "round {round}: saw {after:?}"),
+            Replaced::Conflict => anyhow::bail!("round {round}: nobody else has claimed"),
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn any_number_of_jobs_share_one_connection() -> Result<()> {
+    let server = embedded().await?;
+    let (relay, first) = relayed(&*server).await?;
+    let mut jobs = JoinSet::new();
+    for number in 0..200 {
+        let arbiter = first.beside(&name(&format!("job{number}.example.test")))?;
+        jobs.spawn(async move {
+            ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
+            let revision = applied(arbiter.replace(&Revision::Absent, &record("one")).await?)?;
+            applied(arbiter.replace(&revision, &record("two")).await?)?;
+            stands(&arbiter, &record("two")).await?;
+            Ok(())
+        });
+    }
+    for job in jobs.join_all().await {
+        job?;
+    }
+    ensure!(relay.connections() == 1, "200 jobs took {} connections", relay.connections());
+    ensure!(relay.updates() == 400, "{} updates were sent, and 400 were asked for", relay.updates());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_is_given_up_in_time() -> Result<()> {
+    let silent = Fake::start(|_, _| Reply::Silence).await?;
+    let arbiter = at(&silent)?;
+    let started = Instant::now();
+    let read = arbiter.read().await;
+    ensure!(matches!(read, Err(Error::Unreachable { .. })), "got {read:?}");
+    let replaced = arbiter.replace(&Revision::Absent, &record("a")).await;
+    ensure!(matches!(replaced, Ok(Replaced::Unknown(_))), "got {replaced:?}");
+    ensure!(started.elapsed() < BUSY, "it took {:?}", started.elapsed());
+    let connections = silent.connections();
+    ensure!(connections == 2, "each request opens a connection of its own, and there were {connections}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_holds_up_no_queue() -> Result<()> {
+    let silent = Fake::start(|_, _| Reply::Silence).await?;
+    let first = at(&silent)?;
+    let started = Instant::now();
+    let mut jobs = JoinSet::new();
+    for number in 0..100 {
+        let arbiter = first.beside(&name(&format!("job{number}.example.test")))?;
+        jobs.spawn(async move { arbiter.replace(&Revision::Absent, &record("a")).await });
+    }
+    for outcome in jobs.join_all().await {
+        // Those whose turn never came were not sent at all.
+        let given_up = matches!(outcome, Ok(Replaced::Unknown(_)) | Err(Error::Unreachable { .. }));
+        ensure!(given_up, "got {outcome:?}");
+    }
+    ensure!(started.elapsed() < BUSY, "it took {:?}", started.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unreachable_at_once() -> Result<()> {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
+    let arbiter = Rfc2136::new(options(free, Key::generate("soloist", Algorithm::HmacSha256)?))?;
+    let started = Instant::now();
+    let read = arbiter.read().await;
+    let Err(Error::Unreachable { place, reason }) = read else { anyhow::bail!("got {read:?}") };
+    ensure!(place == free.to_string() && reason.contains("refused"), "{place}: {reason}");
+    let replaced = arbiter.replace(&Revision::Absent, &record("a")).await;
+    ensure!(matches!(replaced, Err(Error::Unreachable { .. })), "got {replaced:?}");
+    ensure!(started.elapsed() < BUSY, "it took {:?}", started.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unsigned_answer_neither_wins_nor_loses_a_round() -> Result<()> {
+    for code in [ResponseCode::NoError, ResponseCode::NXRRSet, ResponseCode::YXRRSet, ResponseCode::ServFail] {
+        let forger = Fake::start(move |request, _| unsigned(request, code).into()).await?;
+        let replaced = at(&forger)?.replace(&Revision::Absent, &record("a")).await?;
+        let Replaced::Unknown(reason) = replaced else { anyhow::bail!("{code} unsigned is believed: {replaced:?}") };
+        ensure!(reason.contains("not signed with the key `soloist`"), "{reason}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_signed_with_another_key_neither_wins_nor_loses_a_round() -> Result<()> {
+    let other = Key::generate("soloist", Algorithm::HmacSha256)?.signer();
+    let forger = Fake::start(move |request, _| signed(request, ResponseCode::NoError, &other, None).into()).await?;
+    let replaced = at(&forger)?.replace(&Revision::Absent, &record("a")).await?;
+    ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unsigned_refusal_says_what_to_check() -> Result<()> {
+    let words: [(ResponseCode, &[&str]); 5] = [
+        (ResponseCode::Refused, &["`soloist`", "update-policy { grant soloist. name job.example.test. TXT; };"]),
+        (ResponseCode::NotAuth, &["`example.test`", "`soloist`"]),
+        (ResponseCode::NotZone, &["`job.example.test`", "`example.test`"]),
+        (ResponseCode::NotImp, &["no dynamic updates"]),
+        (ResponseCode::FormErr, &["FORMERR"]),
+    ];
+    for (code, words) in words {
+        let refusing = Fake::start(move |request, _| unsigned(request, code).into()).await?;
+        refused(at(&refusing)?.replace(&Revision::Absent, &record("a")).await, words)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn garbage_for_an_answer_leaves_a_claim_unknown_and_a_read_without_result() -> Result<()> {
+    let garbage: [fn(&[u8], usize) -> Reply; 4] = [
+        |_, _| Reply::Answer(Vec::new()),
+        |_, _| Reply::Answer(vec![0xff; 700]),
+        |request, _| Reply::Answer(request[..12].to_vec()),
+        |request, _| Reply::Answer(request.to_vec()),
+    ];
+    for answer in garbage {
+        let babbler = Fake::start(answer).await?;
+        let arbiter = at(&babbler)?;
+        let replaced = arbiter.replace(&Revision::Absent, &record("a")).await;
+        ensure!(matches!(replaced, Ok(Replaced::Unknown(_))), "got {replaced:?}");
+        let read = arbiter.read().await;
+        ensure!(matches!(read, Err(Error::Unreachable { .. } | Error::Nonsense { .. })), "got {read:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_authoritative_is_not_read_as_absent() -> Result<()> {
+    for code in [ResponseCode::NoError, ResponseCode::NXDomain] {
+        let cache = Fake::start(move |request, _| {
+            let mut answer = unsigned(request, code)
+                .and_then(|answer| Message::from_vec(&answer).ok())
+                .unwrap_or_else(Message::query);
+            answer.metadata.authoritative = false;
+            answer.to_vec().ok().into()
+        })
+        .await?;
+        refused(at(&cache)?.read().await, &["not authoritative for `job.example.test`"])?;
+    }
+    let failing = Fake::start(|request, _| unsigned(request, ResponseCode::ServFail).into()).await?;
+    let read = at(&failing)?.read().await;
+    ensure!(matches!(read, Err(Error::Unreachable { .. })), "got {read:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signed_answer_is_believed() -> Result<()> {
+    for (code, means) in [
+        (ResponseCode::NoError, "Applied"),
+        (ResponseCode::NXRRSet, "Conflict"),
+        (ResponseCode::YXRRSet, "Conflict"),
+        (ResponseCode::NXDomain, "Conflict"),
+        (ResponseCode::YXDomain, "Conflict"),
+        (ResponseCode::ServFail, "Unknown"),
+        (ResponseCode::Unknown(11), "Unknown"),
+    ] {
+        let key = Key::generate("soloist", Algorithm::HmacSha256)?;
+        let signer = key.signer();
+        let server = Fake::start(move |request, _| signed(request, code, &signer, None).into()).await?;
+        let arbiter = Rfc2136::new(options(server.address(), key))?;
+        let replaced = arbiter.replace(&Revision::Absent, &record("a")).await?;
+        ensure!(format!("{replaced:?}").starts_with(means), "{code} is taken for {replaced:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_up_on_a_second_request_is_read_again_and_never_written_to_twice() -> Result<()> {
+    let writes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&writes);
+    // As a server does that closes an idle connection at the moment when a request is on its way.
+    let hasty = Fake::start(move |request, earlier| {
+        let is_update = Message::from_vec(request).is_ok_and(|message| message.metadata.op_code == OpCode::Update);
+        counted.fetch_add(usize::from(is_update), Ordering::SeqCst);
+        if earlier == 0 { unsigned(request, ResponseCode::NXDomain).into() } else { Reply::HangUp }
+    })
+    .await?;
+    let arbiter = at(&hasty)?;
+    for _ in 0..3 {
+        ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
+    }
+    ensure!(hasty.connections() == 3, "there were {} connections", hasty.connections());
+    let replaced = arbiter.replace(&Revision::Absent, &record("a")).await?;
+    ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
+    ensure!(writes.load(Ordering::SeqCst) == 1, "the update was sent {} times", writes.load(Ordering::SeqCst));
+    Ok(())
+}
+
+#[tokio::test]
+async fn clocks_that_are_apart_are_named() -> Result<()> {
+    for (theirs, words) in [(3600, "3600 s ahead of ours"), (-3600, "3600 s behind ours")] {
+        let key = Key::generate("soloist", Algorithm::HmacSha256)?;
+        let signer = key.signer();
+        let server = Fake::start(move |request, _| {
+            let error = Some((TsigError::BadTime, theirs));
+            signed(request, ResponseCode::NotAuth, &signer, error).into()
+        })
+        .await?;
+        let arbiter = Rfc2136::new(options(server.address(), key))?;
+        refused(arbiter.replace(&Revision::Absent, &record("a")).await, &["BADTIME", words, "check the clocks"])?;
+    }
+    Ok(())
+}
