@@ -239,7 +239,14 @@ impl<T: Send + Sync + 'static> State<T> {
         self.refusal.store(None);
         self.swaps.fetch_add(1, Ordering::Relaxed);
         let before = before.map(|before| before.digest.short());
-        tracing::info!(module = digest.short(), before, size, "`{}` is loaded: the next run uses it", self.source);
+        tracing::info!(
+            event = "swapped",
+            digest = digest.short(),
+            before,
+            size,
+            "`{}` is loaded: the next run uses it",
+            self.source
+        );
     }
 
     fn refuse(&self, digest: Digest, error: &LoadError) {
@@ -250,7 +257,14 @@ impl<T: Send + Sync + 'static> State<T> {
             cause = error.source();
         }
         let kept = self.current.load().as_ref().map(|current| current.digest.short());
-        tracing::error!(module = digest.short(), kept, "`{}` is refused: {reason}", self.source);
+        tracing::error!(
+            event = "refused",
+            digest = digest.short(),
+            kept,
+            reason,
+            "`{}` is refused: {reason}",
+            self.source
+        );
         self.refusal.store(Some(Arc::new(Refusal { digest, reason, when: SystemTime::now() })));
         self.refusals.fetch_add(1, Ordering::Relaxed);
     }
