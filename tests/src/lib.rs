@@ -8,6 +8,7 @@ pub mod dns_client;
 pub mod hand;
 pub mod probe;
 pub mod relay;
+pub mod scene;
 pub mod served;
 pub mod servers;
 pub mod toy;
