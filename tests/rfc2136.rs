@@ -7,18 +7,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::op::{Message, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::tsig::TsigError;
 use soloist::arbiter::rfc2136::{Options, Rfc2136};
 use soloist::arbiter::tsig::{Algorithm, Key};
 use soloist::arbiter::{Arbiter, Error};
 use soloist::round::{Observation, Replaced, Revision};
 use soloist_tests::conformance::primary::refused;
 use soloist_tests::conformance::{applied, record, stands};
-use soloist_tests::hand::{name, read_message, write_message};
+use soloist_tests::fake::{Fake, Reply, signed, unsigned};
+use soloist_tests::hand::name;
 use soloist_tests::relay::{Fault, Relay};
 use soloist_tests::servers::{self, Kind, TestServer};
 use tokio::net::TcpListener;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 
 /// The time-out of requests that are never answered.
 const SHORT: Duration = Duration::from_millis(300);
@@ -36,60 +38,14 @@ async fn relayed(server: &dyn TestServer) -> Result<(Relay, Rfc2136)> {
     Ok((relay, Rfc2136::new(options)?))
 }
 
-/// A server that does to every message what it is told to: answers with these bytes, or not at all.
-struct Fake {
-    address: SocketAddr,
-    connections: Arc<AtomicUsize>,
-    accepting: AbortHandle,
-}
-
-impl Fake {
-    async fn start(answer: impl Fn(&[u8]) -> Option<Vec<u8>> + Clone + Send + Sync + 'static) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let address = listener.local_addr()?;
-        let connections = Arc::new(AtomicUsize::new(0));
-        let accepted = Arc::clone(&connections);
-        let accepting = tokio::spawn(async move {
-            let mut serving = JoinSet::new();
-            while let Ok((mut client, _)) = listener.accept().await {
-                accepted.fetch_add(1, Ordering::SeqCst);
-                let answer = answer.clone();
-                serving.spawn(async move {
-                    while let Ok(Some(request)) = read_message(&mut client).await {
-                        if let Some(answer) = answer(&request) {
-                            let _ = write_message(&mut client, &answer).await;
-                        }
-                    }
-                });
-            }
-        });
-        Ok(Self { address, connections, accepting: accepting.abort_handle() })
-    }
-
-    fn arbiter(&self) -> Result<Rfc2136> {
-        Ok(Rfc2136::new(options(self.address, Key::generate("soloist", Algorithm::HmacSha256)?))?)
-    }
-}
-
-impl Drop for Fake {
-    fn drop(&mut self) {
-        self.accepting.abort();
-    }
+/// An arbiter at a fake server, with a key of its own.
+fn at(fake: &Fake) -> Result<Rfc2136> {
+    Ok(Rfc2136::new(options(fake.address(), Key::generate("soloist", Algorithm::HmacSha256)?))?)
 }
 
 fn options(server: SocketAddr, key: Key) -> Options {
     let (zone, record) = (name("example.test"), name("job.example.test"));
     Options { server, zone, record, key, ttl: 60, timeout: SHORT }
-}
-
-/// An answer to a request with this code, unsigned.
-fn unsigned(request: &[u8], code: ResponseCode) -> Option<Vec<u8>> {
-    let request = Message::from_vec(request).ok()?;
-    let mut answer = Message::new(request.metadata.id, MessageType::Response, request.metadata.op_code);
-    answer.metadata.authoritative = true;
-    answer.metadata.response_code = code;
-    answer.add_queries(request.queries);
-    answer.to_vec().ok()
 }
 
 #[tokio::test]
@@ -185,23 +141,23 @@ async fn any_number_of_jobs_share_one_connection() -> Result<()> {
 
 #[tokio::test]
 async fn a_server_that_never_answers_is_given_up_in_time() -> Result<()> {
-    let silent = Fake::start(|_| None).await?;
-    let arbiter = silent.arbiter()?;
+    let silent = Fake::start(|_, _| Reply::Silence).await?;
+    let arbiter = at(&silent)?;
     let started = Instant::now();
     let read = arbiter.read().await;
     ensure!(matches!(read, Err(Error::Unreachable { .. })), "got {read:?}");
     let replaced = arbiter.replace(&Revision::Absent, &record("a")).await;
     ensure!(matches!(replaced, Ok(Replaced::Unknown(_))), "got {replaced:?}");
     ensure!(started.elapsed() < BUSY, "it took {:?}", started.elapsed());
-    let connections = silent.connections.load(Ordering::SeqCst);
+    let connections = silent.connections();
     ensure!(connections == 2, "each request opens a connection of its own, and there were {connections}");
     Ok(())
 }
 
 #[tokio::test]
 async fn a_server_that_never_answers_holds_up_no_queue() -> Result<()> {
-    let silent = Fake::start(|_| None).await?;
-    let first = silent.arbiter()?;
+    let silent = Fake::start(|_, _| Reply::Silence).await?;
+    let first = at(&silent)?;
     let started = Instant::now();
     let mut jobs = JoinSet::new();
     for number in 0..100 {
@@ -234,8 +190,8 @@ async fn a_server_that_is_not_there_is_unreachable_at_once() -> Result<()> {
 #[tokio::test]
 async fn an_unsigned_answer_neither_wins_nor_loses_a_round() -> Result<()> {
     for code in [ResponseCode::NoError, ResponseCode::NXRRSet, ResponseCode::YXRRSet, ResponseCode::ServFail] {
-        let forger = Fake::start(move |request| unsigned(request, code)).await?;
-        let replaced = forger.arbiter()?.replace(&Revision::Absent, &record("a")).await?;
+        let forger = Fake::start(move |request, _| unsigned(request, code).into()).await?;
+        let replaced = at(&forger)?.replace(&Revision::Absent, &record("a")).await?;
         let Replaced::Unknown(reason) = replaced else { anyhow::bail!("{code} unsigned is believed: {replaced:?}") };
         ensure!(reason.contains("not signed with the key `soloist`"), "{reason}");
     }
@@ -245,14 +201,8 @@ async fn an_unsigned_answer_neither_wins_nor_loses_a_round() -> Result<()> {
 #[tokio::test]
 async fn an_answer_signed_with_another_key_neither_wins_nor_loses_a_round() -> Result<()> {
     let other = Key::generate("soloist", Algorithm::HmacSha256)?.signer();
-    let forger = Fake::start(move |request| {
-        let mut answer = Message::from_vec(&unsigned(request, ResponseCode::NoError)?).ok()?;
-        let asked = Message::from_vec(request).ok()?;
-        answer.finalize(&other, asked.signature()?.data.time).ok()?;
-        answer.to_vec().ok()
-    })
-    .await?;
-    let replaced = forger.arbiter()?.replace(&Revision::Absent, &record("a")).await?;
+    let forger = Fake::start(move |request, _| signed(request, ResponseCode::NoError, &other, None).into()).await?;
+    let replaced = at(&forger)?.replace(&Revision::Absent, &record("a")).await?;
     ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
     Ok(())
 }
@@ -267,23 +217,23 @@ async fn an_unsigned_refusal_says_what_to_check() -> Result<()> {
         (ResponseCode::FormErr, &["FORMERR"]),
     ];
     for (code, words) in words {
-        let refusing = Fake::start(move |request| unsigned(request, code)).await?;
-        refused(refusing.arbiter()?.replace(&Revision::Absent, &record("a")).await, words)?;
+        let refusing = Fake::start(move |request, _| unsigned(request, code).into()).await?;
+        refused(at(&refusing)?.replace(&Revision::Absent, &record("a")).await, words)?;
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn garbage_for_an_answer_leaves_a_claim_unknown_and_a_read_without_result() -> Result<()> {
-    let garbage: [fn(&[u8]) -> Option<Vec<u8>>; 4] = [
-        |_| Some(Vec::new()),
-        |_| Some(vec![0xff; 700]),
-        |request| Some(request[..12].to_vec()),
-        |request| Some(request.to_vec()),
+    let garbage: [fn(&[u8], usize) -> Reply; 4] = [
+        |_, _| Reply::Answer(Vec::new()),
+        |_, _| Reply::Answer(vec![0xff; 700]),
+        |request, _| Reply::Answer(request[..12].to_vec()),
+        |request, _| Reply::Answer(request.to_vec()),
     ];
     for answer in garbage {
         let babbler = Fake::start(answer).await?;
-        let arbiter = babbler.arbiter()?;
+        let arbiter = at(&babbler)?;
         let replaced = arbiter.replace(&Revision::Absent, &record("a")).await;
         ensure!(matches!(replaced, Ok(Replaced::Unknown(_))), "got {replaced:?}");
         let read = arbiter.read().await;
@@ -295,53 +245,77 @@ async fn garbage_for_an_answer_leaves_a_claim_unknown_and_a_read_without_result(
 #[tokio::test]
 async fn an_answer_that_is_not_authoritative_is_not_read_as_absent() -> Result<()> {
     for code in [ResponseCode::NoError, ResponseCode::NXDomain] {
-        let cache = Fake::start(move |request| {
-            let mut answer = Message::from_vec(&unsigned(request, code)?).ok()?;
+        let cache = Fake::start(move |request, _| {
+            let mut answer = unsigned(request, code)
+                .and_then(|answer| Message::from_vec(&answer).ok())
+                .unwrap_or_else(Message::query);
             answer.metadata.authoritative = false;
-            answer.to_vec().ok()
+            answer.to_vec().ok().into()
         })
         .await?;
-        refused(cache.arbiter()?.read().await, &["not authoritative for `job.example.test`"])?;
+        refused(at(&cache)?.read().await, &["not authoritative for `job.example.test`"])?;
     }
-    let failing = Fake::start(|request| unsigned(request, ResponseCode::ServFail)).await?;
-    let read = failing.arbiter()?.read().await;
+    let failing = Fake::start(|request, _| unsigned(request, ResponseCode::ServFail).into()).await?;
+    let read = at(&failing)?.read().await;
     ensure!(matches!(read, Err(Error::Unreachable { .. })), "got {read:?}");
     Ok(())
 }
 
 #[tokio::test]
-async fn clocks_that_are_apart_are_named() -> Result<()> {
-    let key = Key::generate("soloist", Algorithm::HmacSha256)?;
-    let signer = key.signer();
-    // What a server answers by RFC 8945, section 5.2.3, when its clock is an hour ahead.
-    let ahead = Fake::start(move |request| {
-        let asked = Message::from_vec(request).ok()?;
-        let tsig = &asked.signature()?.data;
-        if asked.metadata.op_code != OpCode::Update {
-            return None;
-        }
-        let answer = unsigned(request, ResponseCode::NotAuth)?;
-        let late = (tsig.time + 3600).to_be_bytes()[2..].to_vec();
-        bad_time(&signer, &answer, tsig, late)
-    })
-    .await?;
-    let arbiter = Rfc2136::new(options(ahead.address, key))?;
-    refused(arbiter.replace(&Revision::Absent, &record("a")).await, &["BADTIME", "3600 s ahead of ours", "clocks"])
+async fn a_signed_answer_is_believed() -> Result<()> {
+    for (code, means) in [
+        (ResponseCode::NoError, "Applied"),
+        (ResponseCode::NXRRSet, "Conflict"),
+        (ResponseCode::YXRRSet, "Conflict"),
+        (ResponseCode::NXDomain, "Conflict"),
+        (ResponseCode::YXDomain, "Conflict"),
+        (ResponseCode::ServFail, "Unknown"),
+        (ResponseCode::Unknown(11), "Unknown"),
+    ] {
+        let key = Key::generate("soloist", Algorithm::HmacSha256)?;
+        let signer = key.signer();
+        let server = Fake::start(move |request, _| signed(request, code, &signer, None).into()).await?;
+        let arbiter = Rfc2136::new(options(server.address(), key))?;
+        let replaced = arbiter.replace(&Revision::Absent, &record("a")).await?;
+        ensure!(format!("{replaced:?}").starts_with(means), "{code} is taken for {replaced:?}");
+    }
+    Ok(())
 }
 
-/// A signed answer with the error BADTIME and the server's time.
-fn bad_time(
-    signer: &hickory_proto::rr::TSigner,
-    answer: &[u8],
-    asked: &hickory_proto::rr::rdata::TSIG,
-    time: Vec<u8>,
-) -> Option<Vec<u8>> {
-    use hickory_proto::rr::rdata::tsig::{TSIG, TsigError, make_tsig_record};
-    let mut message = Message::from_vec(answer).ok()?;
-    let (algorithm, error) = (asked.algorithm.clone(), Some(TsigError::BadTime));
-    let stub = TSIG::new(algorithm, asked.time, asked.fudge, Vec::new(), message.metadata.id, error, time);
-    let signed = signer.encode_response_tbs(&asked.mac, answer, &stub).ok()?;
-    let mac = signer.sign(&signed).ok()?;
-    message.set_signature(Box::new(make_tsig_record(signer.signer_name().clone(), stub.set_mac(mac))));
-    message.to_vec().ok()
+#[tokio::test]
+async fn a_server_that_hangs_up_on_a_second_request_is_read_again_and_never_written_to_twice() -> Result<()> {
+    let writes = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&writes);
+    // As a server does that closes an idle connection at the moment when a request is on its way.
+    let hasty = Fake::start(move |request, earlier| {
+        let is_update = Message::from_vec(request).is_ok_and(|message| message.metadata.op_code == OpCode::Update);
+        counted.fetch_add(usize::from(is_update), Ordering::SeqCst);
+        if earlier == 0 { unsigned(request, ResponseCode::NXDomain).into() } else { Reply::HangUp }
+    })
+    .await?;
+    let arbiter = at(&hasty)?;
+    for _ in 0..3 {
+        ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
+    }
+    ensure!(hasty.connections() == 3, "there were {} connections", hasty.connections());
+    let replaced = arbiter.replace(&Revision::Absent, &record("a")).await?;
+    ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
+    ensure!(writes.load(Ordering::SeqCst) == 1, "the update was sent {} times", writes.load(Ordering::SeqCst));
+    Ok(())
+}
+
+#[tokio::test]
+async fn clocks_that_are_apart_are_named() -> Result<()> {
+    for (theirs, words) in [(3600, "3600 s ahead of ours"), (-3600, "3600 s behind ours")] {
+        let key = Key::generate("soloist", Algorithm::HmacSha256)?;
+        let signer = key.signer();
+        let server = Fake::start(move |request, _| {
+            let error = Some((TsigError::BadTime, theirs));
+            signed(request, ResponseCode::NotAuth, &signer, error).into()
+        })
+        .await?;
+        let arbiter = Rfc2136::new(options(server.address(), key))?;
+        refused(arbiter.replace(&Revision::Absent, &record("a")).await, &["BADTIME", words, "check the clocks"])?;
+    }
+    Ok(())
 }

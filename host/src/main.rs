@@ -2,21 +2,17 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use soloist::cli::{Cli, output};
+use soloist::cli::{Cli, log, output};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    output::start_log(cli.log_format);
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            output::print_error(&error.into());
-            return ExitCode::from(2);
-        }
+    let cli = match Cli::from_arguments() {
+        Ok(cli) => cli,
+        Err(code) => return code,
     };
-    runtime.block_on(cli.execute()).unwrap_or_else(|error| {
-        output::print_error(&error);
+    let format = cli.log_format;
+    let done = log::start(format).and_then(|()| tokio::runtime::Runtime::new()?.block_on(cli.execute()));
+    done.unwrap_or_else(|error| {
+        output::print_error(&error, format);
         ExitCode::from(2)
     })
 }

@@ -22,7 +22,7 @@ use crate::arbiter::{Arbiter, Promise};
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
 use crate::module::{self, Loader, Slot};
-use crate::runtime::{Engine, Module, Prepared};
+use crate::runtime::{Engine, LoadError, Module, Prepared};
 use driver::Driver;
 
 /// How far an agent is asked to stop.
@@ -113,13 +113,23 @@ pub async fn server_addr(server: &str) -> Result<SocketAddr, StartError> {
     addrs.next().ok_or_else(|| failed(std::io::Error::other("the name has no address")))
 }
 
-/// What makes a job's runnable module of bytes: compiled, checked against its grants, linked.
-pub fn loader(engine: &Engine, services: &Services, job: &config::Job) -> Loader<Prepared> {
+/// A job's module of bytes: compiled, checked against its grants, linked. It takes a while.
+///
+/// # Errors
+/// What the bytes are instead, or which grant is missing.
+pub fn prepare(engine: &Engine, services: &Services, job: &config::Job, bytes: &[u8]) -> Result<Prepared, LoadError> {
+    let granted = Granted::new(job.grants.clone(), services.clone());
+    Module::load(engine, bytes)?.prepare(&job.name, Arc::new(granted))
+}
+
+/// [`prepare`] for a slot, whose refusals say what to try.
+fn loader(engine: &Engine, services: &Services, job: &config::Job) -> Loader<Prepared> {
     let (engine, services, job) = (engine.clone(), services.clone(), job.clone());
     Arc::new(move |bytes| {
-        let module = Module::load(&engine, &bytes)?;
-        let granted = Granted::new(job.grants.clone(), services.clone());
-        Ok(module.prepare(&job.name, Arc::new(granted))?)
+        prepare(&engine, &services, &job, &bytes).map_err(|error| match error.hint() {
+            Some(hint) => format!("{error}; hint: {hint}").into(),
+            None => error.into(),
+        })
     })
 }
 

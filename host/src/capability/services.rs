@@ -49,8 +49,12 @@ impl Services {
     /// A file or environment variable is missing or unusable.
     pub fn new(config: &ServicesConfig, base: &Path) -> Result<Self, ServicesError> {
         let clients = Clients::new(&config.http.resolve(base)?)?;
-        let slack = config.slack.resolve(base)?;
-        Ok(Self(Arc::new(Shared { clients, slack, denied: AtomicU64::new(0) })))
+        Ok(Self::with_clients(clients, config.slack.resolve(base)?))
+    }
+
+    /// The services of these clients and credentials.
+    pub fn with_clients(clients: Clients, slack: Credentials) -> Self {
+        Self(Arc::new(Shared { clients, slack, denied: AtomicU64::new(0) }))
     }
 
     /// The HTTP clients.

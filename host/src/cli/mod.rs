@@ -2,8 +2,10 @@
 
 pub mod demo;
 pub mod dns;
+mod hints;
 pub mod init;
 pub mod job;
+pub mod log;
 pub mod output;
 pub mod run;
 mod settings;
@@ -14,19 +16,41 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::log::LogFormat;
+
+/// The environment variable that chooses how log lines look.
+const LOG_FORMAT: &str = "SOLOIST_LOG_FORMAT";
+
 /// Many independent agents, one of them plays.
 ///
 /// Agents agree over one DNS TXT record which of them runs a job this round; the winner runs it as WebAssembly.
 #[derive(Debug, Parser)]
-#[command(name = "soloist", version, propagate_version = true, max_term_width = 110)]
+#[command(name = "soloist", version, propagate_version = true, after_help = ENVIRONMENT)]
 pub struct Cli {
-    /// How log lines on stderr look: `pretty` for people, `json` for machines.
-    #[arg(long, global = true, value_enum, default_value_t, env = "SOLOIST_LOG_FORMAT")]
-    pub log_format: output::LogFormat,
+    /// How log lines and errors on stderr look: `pretty` for people, `json` for machines.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t,
+        env = LOG_FORMAT,
+        hide_env = true,
+        hide_possible_values = true,
+        display_order = 900
+    )]
+    pub log_format: LogFormat,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
+
+const ENVIRONMENT: &str = "\
+Environment:
+  SOLOIST_LOG         Which log lines are shown: `debug`, or `info,soloist::round=trace` [default: info]
+  SOLOIST_LOG_FORMAT  Instead of --log-format
+  SOLOIST_AGENT_NAME  The agent's name, before `[agent] name`
+  NO_COLOR            No colours, if it is set";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
@@ -42,12 +66,31 @@ pub enum Command {
     /// Write and try jobs: run a module once, or see what it needs.
     #[command(subcommand)]
     Job(job::Command),
-    /// The embedded authoritative DNS server.
+    /// The embedded authoritative DNS server, and the keys that updates are signed with.
     #[command(subcommand)]
     Dns(dns::Command),
 }
 
 impl Cli {
+    /// Parses the process's arguments. Where they are none of ours, or ask for help, that is said already.
+    ///
+    /// # Errors
+    /// The exit code: 0 for help, 2 for a mistake.
+    pub fn from_arguments() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            if error.use_stderr() && wants_json() {
+                let text = error.render().to_string();
+                let problem = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
+                output::print_problem(problem, tip.or(Some("`soloist --help` lists what there is")), LogFormat::Json);
+            } else {
+                // Where it cannot be printed, there is nobody to tell.
+                let _ = error.print();
+            }
+            if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS }
+        })
+    }
+
     /// Does what was asked.
     ///
     /// # Errors
@@ -62,4 +105,12 @@ impl Cli {
             Command::Dns(command) => dns::run(command).await,
         }
     }
+}
+
+/// Whether arguments that do not parse ask for JSON nevertheless.
+fn wants_json() -> bool {
+    let arguments: Vec<String> = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()).collect();
+    arguments.iter().any(|argument| argument == "--log-format=json")
+        || arguments.windows(2).any(|pair| pair[0] == "--log-format" && pair[1] == "json")
+        || std::env::var(LOG_FORMAT).is_ok_and(|format| format == "json")
 }

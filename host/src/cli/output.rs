@@ -2,31 +2,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
 
 use std::fmt::{self, Display};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Write as _};
 
-use tracing_subscriber::{EnvFilter, fmt as log};
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Pretty,
-    /// One JSON object a line.
-    Json,
-}
-
-/// Sends the log to stderr. `SOLOIST_LOG` filters it (`info` by default), `NO_COLOR` is honoured.
-pub fn start_log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("SOLOIST_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,hickory_net=warn,hickory_server=warn"));
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let builder = log::Subscriber::builder().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        LogFormat::Pretty => builder.with_ansi(colour).with_target(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
-    }
-}
+use super::hints;
+use super::log::LogFormat;
 
 /// What to try, carried in an error's chain and printed after it.
 #[derive(Debug)]
@@ -52,32 +31,72 @@ impl<T, E: Into<anyhow::Error>> WithHint<T> for Result<T, E> {
     }
 }
 
-/// Prints an error as `error: what: why: why`, then its hints.
-pub fn print_error(error: &anyhow::Error) {
-    let mut chain: Vec<String> = Vec::new();
-    let mut hints: Vec<String> = Vec::new();
+/// Prints an error and what to try: `error: what: why: why` and `hint: …`, or one JSON object in one line.
+pub fn print_error(error: &anyhow::Error, format: LogFormat) {
+    let explicit = error.downcast_ref::<Hint>().map(|hint| hint.0.clone());
     // A hint is a context, and so stands in the chain where it was added.
-    let mut current: Option<&(dyn std::error::Error + 'static)> = Some(error.as_ref());
-    while let Some(part) = current {
-        chain.push(part.to_string());
-        current = part.source();
+    let chain: Vec<String> = error
+        .chain()
+        .filter(|part| !part.is::<Hint>())
+        .map(ToString::to_string)
+        .filter(|part| Some(part) != explicit.as_ref())
+        .collect();
+    let hint = explicit.or_else(|| error.chain().find_map(hints::of));
+    print_problem(&without_repeats(chain).join(": "), hint.as_deref(), format);
+}
+
+/// Prints what went wrong, in words, and what to try.
+pub fn print_problem(problem: &str, hint: Option<&str>, format: LogFormat) {
+    let text = match format {
+        LogFormat::Json => {
+            let time = jiff::Timestamp::now().to_string();
+            serde_json::json!({ "timestamp": time, "level": "ERROR", "error": problem, "hint": hint }).to_string()
+        }
+        LogFormat::Pretty => {
+            let (error, try_this) = if colour(&io::stderr()) {
+                ("\x1b[1;31merror\x1b[0m", "\x1b[1;36mhint\x1b[0m")
+            } else {
+                ("error", "hint")
+            };
+            let hint = hint.map(|hint| format!("\n{try_this}: {hint}")).unwrap_or_default();
+            format!("{error}: {problem}{hint}")
+        }
+    };
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Some errors say their cause themselves, and name it as their source too.
+fn without_repeats(chain: Vec<String>) -> Vec<String> {
+    let mut parts: Vec<String> = Vec::with_capacity(chain.len());
+    for part in chain {
+        if !parts.last().is_some_and(|before| before.ends_with(&part)) {
+            parts.push(part);
+        }
     }
-    if let Some(hint) = error.downcast_ref::<Hint>() {
-        let text = hint.to_string();
-        chain.retain(|part| *part != text);
-        hints.push(text);
-    }
-    let _ = writeln!(io::stderr(), "error: {}", chain.join(": "));
-    for hint in hints {
-        let _ = writeln!(io::stderr(), "hint: {hint}");
+    parts
+}
+
+/// Whether colours are wanted there: on a terminal, and not with `NO_COLOR` (<https://no-color.org>).
+pub fn colour(stream: &impl IsTerminal) -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !unwanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Prints a line of data. Nobody has to read to its end (`soloist … | head`), but what cannot be written otherwise, such as on a
+/// full disk, ends the program with exit code 2.
+pub fn data(line: impl Display) {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let _ = writeln!(io::stderr(), "error: stdout cannot be written: {error}");
+            std::process::exit(2);
+        }
+        _ => {}
     }
 }
 
-/// Prints a line of data. A closed pipe (`soloist … | head`) ends the program quietly.
-pub fn data(line: impl Display) {
-    if writeln!(io::stdout(), "{line}").is_err() {
-        std::process::exit(0);
-    }
+/// Prints a line of a display that goes on, and says whether anybody still reads it.
+pub fn show(line: impl Display) -> bool {
+    writeln!(io::stdout(), "{line}").is_ok()
 }
 
 /// Asks a question on stderr, so that stdout stays data.

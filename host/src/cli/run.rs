@@ -27,7 +27,7 @@ pub struct Args {
     /// Check the configuration and every module that is a file, and exit: 0 if all is well, 2 if not.
     #[arg(long)]
     check: bool,
-    /// End when the parent process does.
+    /// End when stdin does, which the parent process holds.
     #[arg(long, hide = true)]
     end_with_parent: bool,
 }
@@ -76,7 +76,7 @@ fn exit_code(orderly: bool) -> ExitCode {
     if orderly { ExitCode::SUCCESS } else { ExitCode::from(1) }
 }
 
-/// Checks all that can be checked without the network.
+/// Checks all that can be checked without asking the arbiter.
 async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     let engine = Engine::new()?;
     let services = Services::new(&config.services, &config.base)?;
@@ -95,19 +95,19 @@ async fn check_module(engine: &Engine, services: &Services, job: &Job) -> anyhow
         return Ok(format!("its module at {} is not looked at before it runs", job.module));
     };
     let bytes = job.module.fetch(&agent::module_client(services)?).await?;
-    let loader = agent::loader(engine, services, job);
     let digest = module::Digest::of(&bytes);
-    tokio::task::spawn_blocking(move || loader(bytes)).await?.map_err(|error| anyhow::Error::from_boxed(error))?;
+    let (engine, services, job) = (engine.clone(), services.clone(), job.clone());
+    tokio::task::spawn_blocking(move || agent::prepare(&engine, &services, &job, &bytes)).await??;
     Ok(format!("{} (sha256 {}) can run", path.display(), digest.short()))
 }
 
-#[cfg(target_os = "linux")]
+/// Ends this process with its parent, whose end closes our stdin, however it comes: agents of a demo that was killed end too.
 fn end_with_parent() -> anyhow::Result<()> {
-    use rustix::process::{Signal, set_parent_process_death_signal};
-    set_parent_process_death_signal(Some(Signal::KILL)).context("cannot be told of the parent's end")
-}
-
-#[cfg(not(target_os = "linux"))]
-fn end_with_parent() -> anyhow::Result<()> {
+    let watch = || {
+        // Whatever comes is dropped; the end, or an error, is what counts.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        std::process::exit(1);
+    };
+    std::thread::Builder::new().name("soloist-parent".to_owned()).spawn(watch).context("no thread to watch stdin")?;
     Ok(())
 }

@@ -1,8 +1,12 @@
-//! What is wrong with a configuration: where, what, and what to try.
+//! What is wrong with a configuration: where, what, and what to try. No message holds what may be a secret.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::arbiter::tsig::KeyError;
+
+/// How alike a key must be to a known one to be taken for it, from 0 to 1 (Jaro and Winkler).
+const ALIKE: f64 = 0.7;
 
 /// Why a configuration is refused.
 #[derive(Debug, thiserror::Error)]
@@ -29,16 +33,26 @@ pub enum ConfigError {
         hint: Option<String>,
     },
     /// A value cannot be what it is.
-    #[error("{place}: {problem}")]
+    #[error("{path}: {place}: {problem}", path = path.display())]
     Invalid {
-        /// Where: `[job.canary] lease`.
+        /// Which file.
+        path: PathBuf,
+        /// Where in it: `[job.canary] lease`.
         place: String,
         /// What is wrong.
         problem: String,
+        /// What to try.
+        hint: Option<String>,
     },
     /// The TSIG key cannot be had.
-    #[error("[arbiter] key")]
-    Key(#[from] KeyError),
+    #[error("{path}: [arbiter] key", path = path.display())]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        error: KeyError,
+    },
     /// There is no job of this name.
     #[error("there is no job `{name}` in the configuration")]
     NoSuchJob {
@@ -49,45 +63,157 @@ pub enum ConfigError {
     },
 }
 
-/// An invalid value.
-pub(super) fn invalid(place: &str, problem: impl Into<String>) -> ConfigError {
-    ConfigError::Invalid { place: place.to_owned(), problem: problem.into() }
+/// What is wrong with a value, before it is known in which file.
+#[derive(Debug)]
+pub(super) enum Problem {
+    /// A value cannot be what it is.
+    Value { place: String, problem: String, hint: Option<String> },
+    /// The TSIG key cannot be had.
+    Key(KeyError),
+}
+
+impl From<KeyError> for Problem {
+    fn from(error: KeyError) -> Self {
+        Self::Key(error)
+    }
+}
+
+/// A value that cannot be what it is.
+pub(super) fn invalid(place: &str, problem: impl Into<String>) -> Problem {
+    Problem::Value { place: place.to_owned(), problem: problem.into(), hint: None }
+}
+
+impl Problem {
+    /// Adds what to try.
+    pub(super) fn hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Value { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// The error, in this file.
+    pub(super) fn at(self, path: &Path) -> ConfigError {
+        let path = path.to_owned();
+        match self {
+            Self::Value { place, problem, hint } => ConfigError::Invalid { path, place, problem, hint },
+            Self::Key(error) => ConfigError::Key { path, error },
+        }
+    }
 }
 
 impl ConfigError {
-    /// An error of the TOML reader, with the nearest known key where one is not known.
+    /// An error of the TOML reader, in our words, with the nearest known key where one is not known.
     pub(super) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let start = error.span().map_or(0, |span| span.start);
         let line = text.as_bytes()[..start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
-        let (message, hint) = unknown_key(error.message())
-            .unwrap_or_else(|| (error.message().lines().collect::<Vec<_>>().join(": "), None));
+        let (message, hint) = in_words(error.message());
         Self::Syntax { path: path.to_owned(), line, message, hint }
     }
 
     /// What to try, where there is something better than the message.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Syntax { hint, .. } => hint.clone(),
-            Self::Unreadable { error, .. } if error.kind() == std::io::ErrorKind::NotFound => {
-                Some("name the file with `--config FILE`; README.md shows a complete one".to_owned())
+            Self::Syntax { hint, .. } | Self::Invalid { hint, .. } => hint.clone(),
+            Self::Unreadable { path, error } => unreadable(path, error.kind()),
+            Self::Key { error, .. } => key(error),
+            Self::NoSuchJob { names, .. } if names.is_empty() => {
+                Some("it has no jobs: `[job.NAME]` begins one".to_owned())
             }
-            Self::Key(KeyError::File { .. }) => Some("`soloist dns key` makes a key file".to_owned()),
-            Self::NoSuchJob { names, .. } if !names.is_empty() => Some(format!("its jobs are `{names}`")),
-            _ => None,
+            Self::NoSuchJob { name, names } => {
+                let known: Vec<&str> = names.split("`, `").collect();
+                Some(nearest(name, &known).map_or_else(
+                    || format!("its jobs are `{names}`"),
+                    |near| format!("did you mean `{near}`? Its jobs are `{names}`"),
+                ))
+            }
         }
     }
 }
 
-/// Serde says ``unknown field `evry`, expected one of `every`, `module` ``: the nearest one is what was meant.
-fn unknown_key(message: &str) -> Option<(String, Option<String>)> {
-    let rest = message.strip_prefix("unknown field `")?;
-    let (key, rest) = rest.split_once('`')?;
-    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    let nearest = known.iter().max_by(|a, b| strsim::jaro_winkler(key, a).total_cmp(&strsim::jaro_winkler(key, b)));
-    let hint = match nearest {
-        Some(nearest) if strsim::jaro_winkler(key, nearest) > 0.7 => format!("did you mean `{nearest}`?"),
-        _ if known.is_empty() => return Some((format!("unknown key `{key}`"), None)),
-        _ => format!("the keys known here are `{}`", known.join("`, `")),
-    };
-    Some((format!("unknown key `{key}`"), Some(hint)))
+fn unreadable(path: &Path, kind: ErrorKind) -> Option<String> {
+    let path = path.display();
+    Some(match kind {
+        ErrorKind::NotFound => {
+            "name the file with `--config FILE`; README.md shows a complete one, and `soloist demo` needs none"
+                .to_owned()
+        }
+        ErrorKind::IsADirectory => format!("name the file in it: `--config {path}/soloist.toml`"),
+        ErrorKind::PermissionDenied => format!("this user may not read it: `ls -l {path}` shows who may"),
+        ErrorKind::InvalidData => "save it as UTF-8".to_owned(),
+        _ => return None,
+    })
+}
+
+fn key(error: &KeyError) -> Option<String> {
+    Some(match error {
+        KeyError::File { path, error } if error.kind() == ErrorKind::NotFound => {
+            format!("`soloist dns key --out {}` makes one", path.display())
+        }
+        KeyError::File { path, error } if error.kind() == ErrorKind::PermissionDenied => {
+            format!("this user may not read it: `ls -l {}` shows who may", path.display())
+        }
+        KeyError::Environment(variable) => format!("set it where the agent starts: `export {variable}=…`"),
+        KeyError::OtherName { .. } | KeyError::OtherAlgorithm { .. } => {
+            "name and algorithm in the configuration are those of the key that the zone's server knows".to_owned()
+        }
+        KeyError::Secret(_) => "`soloist dns key` shows what one looks like".to_owned(),
+        KeyError::Name(_) | KeyError::Algorithm(_) | KeyError::File { .. } => return None,
+    })
+}
+
+/// What the TOML reader says, in our words, and what to try.
+fn in_words(message: &str) -> (String, Option<String>) {
+    let quoted = |start: &str| message.strip_prefix(start)?.split_once('`');
+    if let Some((key, rest)) = quoted("unknown field `") {
+        let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+        return (format!("unknown key `{key}`"), unknown(key, &known));
+    }
+    if let Some((key, _)) = quoted("missing field `") {
+        return (format!("the key `{key}` is missing"), example(key).map(|line| format!("write `{line}`")));
+    }
+    // These repeat the value, and a secret may have been written where its file belongs.
+    let expected = || message.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
+    if message.starts_with("invalid type: string ") || message.starts_with("invalid value: string ") {
+        return (format!("a string stands here: expected {}", plain(expected())), None);
+    }
+    if message.starts_with("unknown variant ") {
+        return (format!("expected {}", plain(expected())), None);
+    }
+    (message.lines().collect::<Vec<_>>().join(": "), None)
+}
+
+/// Without the names of types, which are nobody's business.
+fn plain(expected: &str) -> String {
+    match expected.strip_prefix("struct ").or_else(|| expected.strip_prefix("internally tagged enum ")) {
+        Some(_) => "a table".to_owned(),
+        None => expected.to_owned(),
+    }
+}
+
+fn unknown(key: &str, known: &[&str]) -> Option<String> {
+    match nearest(key, known) {
+        Some(near) => Some(format!("did you mean `{near}`?")),
+        None if known.is_empty() => None,
+        None => Some(format!("the keys known here are `{}`", known.join("`, `"))),
+    }
+}
+
+/// The known name that was meant, perhaps.
+pub(super) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let alike = known.iter().map(|known| (strsim::jaro_winkler(&name.to_lowercase(), known), *known));
+    alike.filter(|(alike, _)| *alike > ALIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, known)| known)
+}
+
+/// A line that has the key.
+fn example(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "arbiter" => "[arbiter]",
+        "kind" => "kind = \"rfc2136\"",
+        "name" => "name = \"soloist\"",
+        "record" => "record = \"canary.example.com\"",
+        "every" => "every = \"60s\"",
+        "module" => "module = \"jobs/canary.wasm\"",
+        _ => return None,
+    })
 }

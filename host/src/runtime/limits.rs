@@ -63,14 +63,13 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            // The module's own maximum, not ours.
-            return Ok(false);
-        }
-        let added = desired.saturating_sub(current);
-        let total = self.memory.saturating_add(added);
+        let total = self.memory.saturating_add(desired.saturating_sub(current));
         if total > self.limits.memory {
             self.refused_memory = true;
+            return Ok(false);
+        }
+        if maximum.is_some_and(|maximum| desired > maximum) {
+            // The module's own maximum, not ours.
             return Ok(false);
         }
         self.memory = total;

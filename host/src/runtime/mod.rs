@@ -20,6 +20,7 @@ mod run;
 mod state;
 mod verdict;
 
+pub use clock::{boot_ms, wall_ms};
 pub use engine::{Engine, EngineError, TICK};
 pub use error::LoadError;
 pub use facts::{Facts, Stop};

@@ -2,7 +2,7 @@
 //! written, or that it was not written because another stood there.
 
 use hickory_proto::ProtoError;
-use hickory_proto::op::{DnsResponse, MessageType, OpCode, ResponseCode};
+use hickory_proto::op::{DnsResponse, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::tsig::TsigError;
 use hickory_proto::rr::{Name, RData, RecordType, TSigVerifier, rdata::TXT};
 
@@ -46,7 +46,7 @@ impl Asked {
 /// What stands at the name, from the answer to a query for its TXT records.
 pub(super) fn of_query(answer: &DnsResponse, asked: &Asked) -> Result<Observation, Error> {
     let (zone, record) = (asked.zone(), asked.record());
-    let ours = answer.message_type == MessageType::Response && answer.op_code == OpCode::Query;
+    let ours = answer.op_code == OpCode::Query;
     let echoed =
         answer.queries.iter().all(|query| *query.name() == asked.record && query.query_type() == RecordType::TXT);
     if !ours || !echoed || answer.truncation {
@@ -104,7 +104,7 @@ pub(super) fn of_update(
     new: &[TXT],
     asked: &Asked,
 ) -> Result<Replaced, Error> {
-    if answer.message_type != MessageType::Response || answer.op_code != OpCode::Update {
+    if answer.op_code != OpCode::Update {
         return Ok(Replaced::Unknown("the answer is none to an update".to_owned()));
     }
     let verified = verifier.verify(answer.as_buffer());
@@ -192,5 +192,86 @@ fn word(code: ResponseCode) -> String {
         ResponseCode::NotAuth => "NOTAUTH".to_owned(),
         ResponseCode::NotZone => "NOTZONE".to_owned(),
         code => format!("the code {}", u16::from(code)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr as _;
+
+    use hickory_proto::op::Message;
+    use hickory_proto::rr::Record;
+
+    use super::*;
+    use crate::round::Revision;
+
+    fn asked() -> Asked {
+        Asked {
+            place: "192.0.2.1:53".to_owned(),
+            zone: Name::from_str("example.test.").unwrap(),
+            record: Name::from_str("job.example.test.").unwrap(),
+            key: "soloist".to_owned(),
+            algorithm: "hmac-sha256",
+        }
+    }
+
+    fn answer(change: impl FnOnce(&mut Message)) -> DnsResponse {
+        let mut message = message::query(&asked().record).into_response();
+        message.metadata.authoritative = true;
+        change(&mut message);
+        DnsResponse::from_message(message).unwrap()
+    }
+
+    fn txt(name: &str, text: &str) -> Record {
+        Record::from_rdata(Name::from_str(name).unwrap(), 60, RData::TXT(message::txt(text.as_bytes())))
+    }
+
+    #[test]
+    fn the_values_of_several_records_are_sorted() {
+        let records = ["b", "a", "c"].map(|text| txt("job.example.test.", text));
+        let seen = of_query(&answer(|message| _ = message.add_answers(records)), &asked()).unwrap();
+        assert_eq!(seen.values, [b"a", b"b", b"c"]);
+    }
+
+    #[test]
+    fn a_name_in_another_case_is_the_same_name() {
+        let seen = of_query(&answer(|message| _ = message.add_answer(txt("JOB.Example.test.", "a"))), &asked());
+        assert_eq!(seen.unwrap().values, [b"a"]);
+    }
+
+    #[test]
+    fn a_record_at_another_name_is_not_ours() {
+        let seen =
+            of_query(&answer(|message| _ = message.add_answer(txt("bob.example.test.", "a"))), &asked()).unwrap();
+        assert_eq!((seen.values.len(), seen.revision), (0, Revision::Absent));
+    }
+
+    #[test]
+    fn an_answer_to_another_question_is_nonsense() {
+        let odd: [fn(&mut Message); 4] = [
+            |message| message.metadata.op_code = OpCode::Update,
+            |message| message.metadata.truncation = true,
+            |message| _ = message.queries[0].set_query_type(RecordType::A),
+            |message| _ = message.queries[0].set_name(Name::root()),
+        ];
+        for change in odd {
+            let seen = of_query(&answer(change), &asked());
+            assert!(matches!(seen, Err(Error::Nonsense { .. })), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn every_refusal_to_a_query_is_an_error() {
+        for (code, word) in [
+            (ResponseCode::Refused, "REFUSED"),
+            (ResponseCode::NotAuth, "NOTAUTH"),
+            (ResponseCode::ServFail, "SERVFAIL"),
+            (ResponseCode::FormErr, "FORMERR"),
+            (ResponseCode::NotImp, "NOTIMP"),
+            (ResponseCode::Unknown(99), "the code 99"),
+        ] {
+            let error = of_query(&answer(|message| message.metadata.response_code = code), &asked()).unwrap_err();
+            assert!(error.to_string().contains(word), "{error}");
+        }
     }
 }

@@ -61,7 +61,7 @@ impl fmt::Display for Failure {
 struct Connection {
     exchange: DnsExchange<TokioRuntimeProvider>,
     /// Moves bytes until the connection ends; ends it when nobody holds the connection any more.
-    driver: AbortOnDropHandle<()>,
+    _driver: AbortOnDropHandle<()>,
     last_used: StdMutex<Instant>,
 }
 
@@ -78,7 +78,7 @@ impl Server {
     }
 
     /// Sends a request and waits for its answer. Waits at most the time-out for a turn and a connection, and then
-    /// again at most as long for the answer.
+    /// again at most as long for the answer. A connection that had ended before is replaced once, in as much time again.
     pub(super) async fn exchange(&self, request: &Message) -> Result<DnsResponse, Failure> {
         let deadline = Instant::now() + self.timeout;
         let _turn = self.turn(deadline).await?;
@@ -90,7 +90,7 @@ impl Server {
         self.retire(&connection).await;
         match first {
             Unanswered::Failed(failure) => Err(failure),
-            // The server closed an idle connection just now: this is the first time that the request is sent.
+            // The server had closed the idle connection: this is the first time that the request is sent.
             Unanswered::Unsent(_) if reused => {
                 let deadline = Instant::now() + self.timeout;
                 let (connection, reused) = self.connection(deadline).await?;
@@ -172,12 +172,12 @@ impl Connection {
         let multiplexer = DnsMultiplexer::new(opening.await?, outbound).with_timeout(limit * 2);
         let (exchange, driver) = DnsExchange::from_stream(multiplexer);
         let driver = AbortOnDropHandle::new(tokio::spawn(driver));
-        Ok(Self { exchange, driver, last_used: StdMutex::new(Instant::now()) })
+        Ok(Self { exchange, _driver: driver, last_used: StdMutex::new(Instant::now()) })
     }
 
+    /// Whether it was used lately. It may have ended since: then it takes no request, and [`never_sent`] tells.
     fn is_trusted(&self) -> bool {
-        let last_used = *self.last_used.lock().unwrap_or_else(PoisonError::into_inner);
-        !self.driver.is_finished() && last_used.elapsed() <= MAX_IDLE
+        self.last_used.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= MAX_IDLE
     }
 }
 
@@ -199,5 +199,93 @@ fn plain(error: &NetError) -> String {
     match error {
         NetError::Io(error) => error.to_string(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use hickory_proto::rr::Name;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::super::message;
+    use super::*;
+
+    /// A server that echoes every message as a response, which is enough of an answer here.
+    async fn echo(listener: TcpListener) {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut message = vec![0; 512];
+                while let Ok(length @ 5..) = client.read(&mut message).await {
+                    // The bit that makes a response, behind the length and the id.
+                    message[4] |= 0x80;
+                    client.write_all(&message[..length]).await.unwrap();
+                }
+            });
+        }
+    }
+
+    async fn server() -> Server {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let server = Server::new(listener.local_addr().unwrap(), Duration::from_secs(10));
+        tokio::spawn(echo(listener));
+        server
+    }
+
+    async fn held(server: &Server) -> Arc<Connection> {
+        Arc::clone(server.current.lock().await.as_ref().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_used_again() {
+        let server = server().await;
+        server.exchange(&message::query(&Name::root())).await.unwrap();
+        let first = held(&server).await;
+        server.exchange(&message::query(&Name::root())).await.unwrap();
+        assert!(Arc::ptr_eq(&first, &held(&server).await));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_idle_for_long_is_not_used_again() {
+        let server = server().await;
+        server.exchange(&message::query(&Name::root())).await.unwrap();
+        let first = held(&server).await;
+        *first.last_used.lock().unwrap() -= MAX_IDLE + Duration::from_secs(1);
+        server.exchange(&message::query(&Name::root())).await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &held(&server).await));
+    }
+
+    #[tokio::test]
+    async fn a_request_that_a_dead_connection_did_not_take_is_sent_on_another() {
+        let server = server().await;
+        server.exchange(&message::query(&Name::root())).await.unwrap();
+        let first = held(&server).await;
+        first._driver.abort();
+        while !first._driver.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        server.exchange(&message::query(&Name::root())).await.unwrap();
+        assert!(!Arc::ptr_eq(&first, &held(&server).await));
+    }
+
+    /// Pins the wording of hickory that [`never_sent`] goes by.
+    #[tokio::test]
+    async fn a_request_that_hickory_had_queued_but_not_looked_at_was_never_sent() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let (opening, outbound) = TcpClientStream::<AsyncIoTokioAsStd<TcpStream>>::new(
+            listener.local_addr().unwrap(),
+            None,
+            None,
+            TokioRuntimeProvider::new(),
+        );
+        let multiplexer = DnsMultiplexer::new(opening.await.unwrap(), outbound);
+        let (exchange, driver) = DnsExchange::<TokioRuntimeProvider>::from_stream(multiplexer);
+        let queued = exchange.send(DnsRequest::from(message::query(&Name::root()))).first_answer();
+        drop(driver);
+        assert!(never_sent(&queued.await.unwrap_err()));
+        let refused = exchange.send(DnsRequest::from(message::query(&Name::root()))).first_answer();
+        assert!(never_sent(&refused.await.unwrap_err()));
     }
 }

@@ -138,7 +138,9 @@ impl Arbiter for Rfc2136 {
             // A revision that we did not make cannot be what stands there.
             return Ok(Replaced::Conflict);
         };
-        // Signed here and not by the connection, which hides what an answer says that it cannot verify.
+        // Signed here and not by the connection, which hides what an answer says that it cannot verify. It gives the
+        // message another id later; the signature keeps ours, as in an update that a secondary forwards (RFC 8945,
+        // section 4.2).
         let signed = update.finalize(&self.key.signer(), seconds_since_epoch());
         let mut verifier = match signed {
             Ok(Some(verifier)) => verifier,

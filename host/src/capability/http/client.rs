@@ -115,12 +115,20 @@ impl Clients {
     /// # Errors
     /// The certificates are unusable.
     pub fn new(extra: &[Certificate]) -> Result<Self, ClientError> {
-        let filtered = |reach| client(extra, Some(reach));
+        Self::with_names(extra, Arc::new(System))
+    }
+
+    /// As [`Self::new`], with names looked up elsewhere than in the system's resolver.
+    ///
+    /// # Errors
+    /// The certificates are unusable.
+    pub fn with_names(extra: &[Certificate], names: Arc<dyn Resolve>) -> Result<Self, ClientError> {
+        let filtered = |reach| client(extra, Filter { reach, names: Arc::clone(&names) });
         Ok(Self {
-            public: filtered(Reach::Public)?,
-            private: filtered(Reach::Private)?,
-            loopback: filtered(Reach::Loopback)?,
-            host: client(extra, None)?,
+            public: filtered(Some(Reach::Public))?,
+            private: filtered(Some(Reach::Private))?,
+            loopback: filtered(Some(Reach::Loopback))?,
+            host: filtered(None)?,
             extra: extra.to_vec(),
         })
     }
@@ -151,10 +159,11 @@ impl Clients {
     }
 }
 
-fn client(extra: &[Certificate], reach: Option<Reach>) -> Result<Client, ClientError> {
+fn client(extra: &[Certificate], names: Filter) -> Result<Client, ClientError> {
     install_crypto();
+    let names = Arc::new(names);
     let builder = || {
-        let builder = Client::builder()
+        Client::builder()
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -162,11 +171,8 @@ fn client(extra: &[Certificate], reach: Option<Reach>) -> Result<Client, ClientE
             .connect_timeout(CONNECT)
             .pool_idle_timeout(KEEP)
             .http2_max_header_list_size(MAX_HEADER_LIST)
-            .user_agent(concat!("soloist/", env!("CARGO_PKG_VERSION")));
-        match reach {
-            Some(reach) => builder.dns_resolver(Arc::new(Filter(reach))),
-            None => builder,
-        }
+            .user_agent(concat!("soloist/", env!("CARGO_PKG_VERSION")))
+            .dns_resolver(Arc::clone(&names))
     };
     let with_system = builder().tls_certs_merge(extra.iter().cloned()).build();
     with_system.or_else(|error| {
@@ -191,7 +197,8 @@ pub(crate) fn text(error: &reqwest::Error) -> String {
     let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(error);
     while let Some(error) = cause {
         let part = error.to_string();
-        if !text.contains(&part) {
+        // The client's own layer says only that there is another cause.
+        if !text.contains(&part) && !part.starts_with("client error") {
             if !text.is_empty() {
                 text.push_str(": ");
             }
@@ -231,14 +238,31 @@ impl Unreachable {
     }
 }
 
-/// The system's resolver, without the addresses that are out of reach. What it gives is what is connected to.
-struct Filter(Reach);
+/// The system's resolver.
+struct System;
+
+impl Resolve for System {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A resolver without the addresses that are out of reach. What it gives is what is connected to.
+struct Filter {
+    /// None for the host's own requests.
+    reach: Option<Reach>,
+    names: Arc<dyn Resolve>,
+}
 
 impl Resolve for Filter {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
+        let resolving = self.names.resolve(name);
+        let Some(reach) = self.reach else { return resolving };
         Box::pin(async move {
-            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let addresses: Vec<SocketAddr> = resolving.await?.collect();
             let allowed: Vec<SocketAddr> =
                 addresses.iter().copied().filter(|address| reach.allows(place(address.ip()))).collect();
             if allowed.is_empty() {
@@ -270,9 +294,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_for_this_machine_is_out_of_public_reach() {
-        let error = Filter(Reach::Public).resolve("localhost".parse().unwrap()).await.map(|_| ()).unwrap_err();
+        let filter = |reach| Filter { reach, names: Arc::new(System) }.resolve("localhost".parse().unwrap());
+        let error = filter(Some(Reach::Public)).await.map(|_| ()).unwrap_err();
         assert!(error.downcast_ref::<Unreachable>().is_some(), "{error}");
-        assert!(Filter(Reach::Loopback).resolve("localhost".parse().unwrap()).await.is_ok());
+        assert!(filter(Some(Reach::Loopback)).await.is_ok());
+        assert!(filter(None).await.is_ok());
     }
 
     #[test]
