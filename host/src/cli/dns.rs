@@ -9,7 +9,8 @@ use std::str::FromStr;
 use anyhow::Context;
 use hickory_proto::rr::Name;
 
-use super::output::{self, WithHint};
+use super::output::{self, WithHint as _};
+use super::signals::Signals;
 use crate::arbiter::tsig::{Algorithm, Key};
 use crate::dns::server::{self, Options, ServeError};
 
@@ -26,24 +27,24 @@ pub enum Command {
 #[derive(Debug, clap::Args)]
 pub struct ServeArgs {
     /// The zone, such as `example.test`.
-    #[arg(long)]
+    #[arg(long, value_name = "NAME")]
     zone: String,
     /// An address and port to listen on, over UDP and TCP; may be given several times.
-    #[arg(long, default_value = "127.0.0.1:5353")]
+    #[arg(long, default_value = "127.0.0.1:5353", value_name = "ADDRESS")]
     listen: Vec<SocketAddr>,
     #[command(flatten)]
     secret: SecretArgs,
     /// The key's name.
-    #[arg(long, default_value = "soloist")]
+    #[arg(long, default_value = "soloist", value_name = "NAME")]
     key_name: String,
     /// The key's algorithm: hmac-sha256, hmac-sha384 or hmac-sha512.
-    #[arg(long, default_value = "hmac-sha256")]
+    #[arg(long, default_value = "hmac-sha256", value_name = "ALGORITHM")]
     key_algorithm: Algorithm,
     /// The directory that the zone is kept in; made if it is missing.
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
     /// What the server calls itself when asked (NSID) [default: its first address].
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     nsid: Option<String>,
 }
 
@@ -90,7 +91,8 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         .hint("a zone is a domain name, such as `--zone example.test`")?;
     zone.set_fqdn(true);
     let key = read_key(&args)?;
-    let mut stop = Stop::listen()?;
+    // From here on no signal kills the process: one that comes before anybody waits is not lost either.
+    let mut signals = Signals::new()?;
     let options = Options { nsid: args.nsid, ..Options::new(zone.clone(), args.listen, vec![key], args.data) };
     let data = options.data.clone();
     let mut running = server::start(options).await.or_else(|error| {
@@ -102,7 +104,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let first = running.addrs()[0];
     tracing::info!("try: dig @{} -p {} {zone} SOA", reachable(first), first.port());
     tokio::select! {
-        () = stop.wait() => {}
+        name = signals.next() => tracing::info!("{name}: stopping"),
         error = running.failed() => return Err(error.into()),
     }
     running.stop().await;
@@ -161,37 +163,6 @@ fn hint_for(error: &ServeError) -> String {
         ServeError::Keys(_) | ServeError::NoAddress | ServeError::Sockets(_) => {
             "see `soloist dns serve --help`".to_owned()
         }
-    }
-}
-
-/// The signals that stop the server.
-struct Stop {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Stop {
-    /// From here on the signals do not kill the process: one that comes before anybody waits is not lost either.
-    fn listen() -> anyhow::Result<Self> {
-        #[cfg(unix)]
-        {
-            use tokio::signal::unix::{SignalKind, signal};
-            Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-        }
-        #[cfg(not(unix))]
-        Ok(Self {})
-    }
-
-    async fn wait(&mut self) {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
     }
 }
 

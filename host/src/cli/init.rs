@@ -9,14 +9,17 @@ use anyhow::{Context as _, bail};
 use super::output::{self, WithHint as _};
 use super::settings::{load, with_hint};
 use crate::agent;
-use crate::arbiter::Arbiter;
-use crate::config::Job;
+use crate::arbiter;
+use crate::config::{Arbiter, Job};
 use crate::round::contender::{Now, first_record, readable};
 use crate::round::{Fence, Observation, Record, Replaced};
 use crate::runtime::clock;
 
 /// How often a write of unknown outcome is asked again.
 const TRIES: u32 = 5;
+
+/// How far ahead a claimed round can be, in seconds: as far as a clock may be wrong.
+const FAR_AHEAD: u64 = 86_400;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -40,25 +43,40 @@ pub struct Args {
 /// A record is there and cannot be read, and `--repair` was not given; the arbiter does not answer or refuses.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let config = load(&args.config)?;
+    if matches!(config.arbiter, Arbiter::Memory) {
+        return Err(anyhow::anyhow!("{}: the arbiter is `memory`", args.config.display()))
+            .hint("only the agent itself sees such records, and it creates them: `soloist run`");
+    }
     let arbiters = agent::arbiters(&config).await?;
     let jobs: Vec<&Job> = match &args.name {
         Some(name) => vec![with_hint(config.job(name))?],
         None => config.jobs.iter().collect(),
     };
+    if jobs.is_empty() {
+        return Err(anyhow::anyhow!("{}: there is no job", args.config.display())).hint("`[job.NAME]` begins one");
+    }
     let id = agent::new_id(&config.agent.name);
     let mut code = ExitCode::SUCCESS;
+    let mut failed: Vec<anyhow::Error> = Vec::new();
     for job in jobs {
         let Some(arbiter) = arbiters.get(&job.name) else { continue };
-        let done = one(&args, job, arbiter.as_ref(), &id).await.with_context(|| format!("job `{}`", job.name))?;
-        if !done {
-            code = ExitCode::from(1);
+        match one(&args, job, arbiter.as_ref(), &id).await {
+            Ok(true) => {}
+            Ok(false) => code = ExitCode::from(1),
+            // The other jobs' records have nothing to do with it.
+            Err(error) => failed.push(error.context(format!("job `{}`", job.name))),
         }
     }
-    Ok(code)
+    let count = failed.len();
+    match failed.into_iter().next() {
+        None => Ok(code),
+        Some(first) if count == 1 => Err(first),
+        Some(first) => Err(first.context(format!("{count} jobs have no record that can be acted on; the first is"))),
+    }
 }
 
 /// One job; false where nothing was written although something should be.
-async fn one(args: &Args, job: &Job, arbiter: &dyn Arbiter, id: &str) -> anyhow::Result<bool> {
+async fn one(args: &Args, job: &Job, arbiter: &dyn arbiter::Arbiter, id: &str) -> anyhow::Result<bool> {
     let now = Now { wall_ms: clock::wall_ms(), mono_ms: clock::boot_ms() };
     let seen = arbiter.read().await?;
     let place = arbiter.place();
@@ -84,7 +102,7 @@ async fn one(args: &Args, job: &Job, arbiter: &dyn Arbiter, id: &str) -> anyhow:
             }
         }
     }
-    let record = first_record(id, &job.rules, last_fence(&seen), now);
+    let record = first_record(id, &job.rules, last_fence(&seen, now), now);
     write(arbiter, &seen, &record).await?;
     let due = jiff::Timestamp::from_second(i64::try_from(record.timer)?)?;
     output::data(format_args!("job `{}`: wrote the record at {place}; the first round is due at {due}", job.name));
@@ -101,12 +119,14 @@ fn agreed() -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-/// The highest fence among the values that are there: it must not be set back.
-fn last_fence(seen: &Observation) -> Option<Fence> {
-    seen.values.iter().filter_map(|value| Record::decode(value).ok()).filter_map(|record| record.fence).max()
+/// The highest fence among the values that are there: it must not be set back. A round that no agent can have claimed yet is no
+/// fence: kept, it would hold up the job until then.
+fn last_fence(seen: &Observation, now: Now) -> Option<Fence> {
+    let records = seen.values.iter().filter_map(|value| Record::decode(value).ok());
+    records.filter_map(|record| record.fence).filter(|fence| fence.round <= now.wall_seconds() + FAR_AHEAD).max()
 }
 
-async fn write(arbiter: &dyn Arbiter, seen: &Observation, record: &Record) -> anyhow::Result<()> {
+async fn write(arbiter: &dyn arbiter::Arbiter, seen: &Observation, record: &Record) -> anyhow::Result<()> {
     for _ in 0..TRIES {
         match arbiter.replace(&seen.revision, record).await? {
             Replaced::Applied(_) => return Ok(()),

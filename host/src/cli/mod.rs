@@ -80,9 +80,10 @@ impl Cli {
         Self::try_parse().map_err(|error| {
             if error.use_stderr() && wants_json() {
                 let text = error.render().to_string();
-                let problem = text.lines().next().unwrap_or_default().trim_start_matches("error: ");
+                let problem: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
                 let tip = text.lines().find_map(|line| line.trim_start().strip_prefix("tip: "));
-                output::print_problem(problem, tip.or(Some("`soloist --help` lists what there is")), LogFormat::Json);
+                let hint = tip.unwrap_or("`soloist --help` lists what there is");
+                output::print_problem(problem.join(" ").trim_start_matches("error: "), Some(hint), LogFormat::Json);
             } else {
                 // Where it cannot be printed, there is nobody to tell.
                 let _ = error.print();

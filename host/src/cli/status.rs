@@ -1,6 +1,6 @@
 //! `soloist status`: a job's record as every one of the zone's servers has it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr as _;
@@ -27,11 +27,11 @@ pub struct Args {
     /// The configuration; not needed for a record's name.
     #[arg(long, short, default_value = "soloist.toml", value_name = "FILE")]
     config: PathBuf,
-    /// Ask this server instead of the zone's own: `address:port`, repeatable.
+    /// Ask this server instead of the zone's own; an address or a name, port 53 if it has none; repeatable.
     #[arg(long, value_name = "ADDRESS")]
-    server: Vec<SocketAddr>,
-    /// The longest wait for a server.
-    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    server: Vec<String>,
+    /// The longest wait for a server, from 50ms to 1m.
+    #[arg(long, default_value = "2s", value_name = "TIME", value_parser = timeout)]
     timeout: Duration,
     /// Print JSON.
     #[arg(long)]
@@ -63,6 +63,12 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }))
 }
 
+fn timeout(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let (least, most) = (Duration::from_millis(50), Duration::from_secs(60));
+    if (least..=most).contains(&time) { Ok(time) } else { Err("not from 50ms to 1m".to_owned()) }
+}
+
 /// What to ask whom.
 struct Target {
     record: Name,
@@ -92,6 +98,12 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
             (name, job.cloned())
         }
     };
+    if let Some(config::Arbiter::Memory) = config.as_ref().map(|config| &config.arbiter)
+        && args.server.is_empty()
+    {
+        return Err(anyhow::anyhow!("{}: the arbiter is `memory`", args.config.display()))
+            .hint("only the agent itself sees such records: its log tells of them");
+    }
     let primary = match config.as_ref().map(|config| &config.arbiter) {
         Some(config::Arbiter::Rfc2136 { server, zone, .. }) if zone.zone_of(&record) => {
             Some(server_addr(server).await?)
@@ -99,7 +111,7 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
         _ => None,
     };
     if !args.server.is_empty() {
-        let servers = args.server.iter().map(|addr| Server { name: None, addr: *addr }).collect();
+        let servers = named(&args.server).await?;
         return Ok(Target { record, job, servers, primary, note: None });
     }
     let mut servers: Vec<Server> = primary.iter().map(|addr| Server { name: None, addr: *addr }).collect();
@@ -115,4 +127,28 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
         Err(error) => note = Some(format!("only the arbiter was asked: {error}")),
     }
     Ok(Target { record, job, servers, primary, note })
+}
+
+/// The servers that were named on the command line.
+async fn named(names: &[String]) -> anyhow::Result<Vec<Server>> {
+    let mut servers = Vec::new();
+    for name in names {
+        let addr = match (name.parse::<SocketAddr>(), name.parse::<IpAddr>()) {
+            (Ok(addr), _) => addr,
+            (_, Ok(ip)) => SocketAddr::new(ip, 53),
+            _ if name.contains(':') => looked_up(name).await?,
+            _ => looked_up(&format!("{name}:53")).await?,
+        };
+        servers.push(Server { name: None, addr });
+    }
+    Ok(servers)
+}
+
+async fn looked_up(name: &str) -> anyhow::Result<SocketAddr> {
+    let found = tokio::net::lookup_host(name).await.map(|mut addrs| addrs.next());
+    let addr = match found {
+        Ok(addr) => addr.with_context(|| format!("the server `{name}` has no address")),
+        Err(error) => Err(error).with_context(|| format!("the server `{name}` cannot be found")),
+    };
+    addr.hint("write its address: `--server 192.0.2.1:53`")
 }

@@ -178,7 +178,7 @@ fn in_words(message: &str) -> (String, Option<String>) {
         return (format!("a string stands here: expected {}", plain(expected())), None);
     }
     if message.starts_with("unknown variant ") {
-        return (format!("expected {}", plain(expected())), None);
+        return (format!("a string stands here: expected a table with {}", expected()), None);
     }
     (message.lines().collect::<Vec<_>>().join(": "), None)
 }

@@ -144,7 +144,7 @@ impl FromStr for Origin {
     type Err = OriginError;
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
-        let wrong = |reason| OriginError { text: text.to_owned(), reason };
+        let wrong = |reason| OriginError { text: without_secrets(text), reason };
         let (scheme, rest) = text.split_once("://").ok_or_else(|| wrong("it needs a scheme and a host"))?;
         let (wildcard, rest) = rest.strip_prefix("*.").map_or((false, rest), |rest| (true, rest));
         if rest.contains('*') {
@@ -167,6 +167,20 @@ impl FromStr for Origin {
             return Err(wrong("`*.` needs a domain of at least two labels after it"));
         }
         Ok(Self { scheme: url.scheme().to_owned(), host: host.to_owned(), port, wildcard })
+    }
+}
+
+/// What of a text that is no origin can be shown: a user, a password and a path may be secrets, as Slack's webhooks are.
+fn without_secrets(text: &str) -> String {
+    let (start, rest) = match text.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), text),
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (host, path) = (&rest[..end], if rest[end..].len() > 1 { "/…" } else { &rest[end..] });
+    match host.rsplit_once('@') {
+        Some((_, host)) => format!("{start}…@{host}{path}"),
+        None => format!("{start}{host}{path}"),
     }
 }
 

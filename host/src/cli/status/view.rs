@@ -10,9 +10,17 @@ use crate::config::Job;
 use crate::dns::query::Answer;
 use crate::round::contender::{Now, readable};
 use crate::round::{Record, State};
+use crate::runtime::clean;
 
 /// How long after its timer a record may stand still before that is called overdue, in seconds.
 const SLACK: u64 = 5;
+
+/// The longest line for people, in bytes.
+const MAX_LINE: usize = 1000;
+
+const REPAIR: &str = "`soloist init JOB --repair` shows what is there and replaces it";
+const CREATE: &str = "`soloist init` creates it, and so does the first agent";
+const OVERDUE: &str = "no agent has taken it: is one running, and has it a module to run?";
 
 /// How things stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +40,12 @@ impl Condition {
     }
 }
 
+/// Why there is no record that counts, and what to try.
+struct Problem {
+    text: String,
+    hint: Option<&'static str>,
+}
+
 /// One record, as its servers have it.
 pub(super) struct View<'a> {
     name: &'a Name,
@@ -39,7 +53,7 @@ pub(super) struct View<'a> {
     answers: &'a [Answer],
     now: u64,
     /// The record that counts, or why there is none.
-    record: Result<Record, String>,
+    record: Result<Record, Problem>,
     /// The value that counts; a server with another one disagrees.
     reference: Option<Vec<Vec<u8>>>,
 }
@@ -54,15 +68,18 @@ impl<'a> View<'a> {
     ) -> Self {
         let reference = reference(answers, primary);
         let record = match reference {
-            None => Err("no server gives an answer".to_owned()),
+            None => Err(Problem { text: "no server gives an answer".to_owned(), hint: None }),
             Some(answer) => match answer.result.as_ref() {
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(Problem { text: error.to_string(), hint: None }),
                 Ok(seen) => match job {
                     Some(job) => readable(&seen.observation, &job.rules, Now { wall_ms: now * 1000, mono_ms: 0 }),
                     None => seen.observation.record(),
                 }
-                .map_err(|problem| problem.to_string())
-                .and_then(|record| record.ok_or_else(|| "there is no TXT record at this name".to_owned())),
+                .map_err(|problem| Problem { text: problem.to_string(), hint: Some(REPAIR) })
+                .and_then(|record| {
+                    let text = "there is no TXT record at this name".to_owned();
+                    record.ok_or(Problem { text, hint: Some(CREATE) })
+                }),
             },
         };
         let reference =
@@ -87,11 +104,18 @@ impl<'a> View<'a> {
 
     /// For people: a heading, the facts, a line a server.
     pub(super) fn lines(&self) -> Vec<String> {
-        let title = self.job.map_or_else(|| self.name.to_string(), |job| format!("{} ({})", job.name, self.name));
+        let name = bare(self.name);
+        let title = self.job.map_or_else(|| name.clone(), |job| format!("{} ({name})", job.name));
         let mut lines = vec![format!("{title}: {}", self.condition().text())];
         match &self.record {
             Ok(record) => lines.extend(self.record_lines(record)),
-            Err(problem) => lines.push(format!("  problem   {problem}")),
+            Err(Problem { text, hint }) => {
+                lines.push(format!("  problem   {text}"));
+                lines.extend(hint.map(|hint| format!("  hint      {hint}")));
+            }
+        }
+        if self.condition() == Condition::Overdue {
+            lines.push(format!("  hint      {OVERDUE}"));
         }
         for answer in self.answers {
             let ms = answer.elapsed.as_millis();
@@ -101,7 +125,7 @@ impl<'a> View<'a> {
                 Ok(seen) => {
                     let verdict = if self.disagrees(answer) { "DISAGREES: it has" } else { "has" };
                     let what = match seen.observation.record() {
-                        _ if !self.disagrees(answer) => "this record".to_owned(),
+                        Ok(Some(_)) | Err(_) if !self.disagrees(answer) => "this record".to_owned(),
                         Ok(Some(record)) => format!("another record, next due {}", time(record.timer, self.now)),
                         Ok(None) => "no record".to_owned(),
                         Err(problem) => problem.to_string(),
@@ -111,7 +135,8 @@ impl<'a> View<'a> {
                 }
             });
         }
-        lines
+        // A record's text is anybody's: it must not drive a terminal.
+        lines.iter().map(|line| clean(line, MAX_LINE)).collect()
     }
 
     fn record_lines(&self, record: &Record) -> Vec<String> {
@@ -125,7 +150,9 @@ impl<'a> View<'a> {
             lines.push(format!("  round     {}, attempt {}", time(fence.round, self.now), fence.attempt));
         }
         if let Some(outcome) = &record.outcome {
-            let which = if record.state == State::Running { " (the run before)" } else { "" };
+            // A claim keeps the outcome before it, until it has one of its own.
+            let before = matches!(record.state, State::Running | State::Free);
+            let which = if before { " (the run before)" } else { "" };
             lines.push(format!("  went      {outcome}{which}"));
         }
         if let Some(module) = &record.module {
@@ -167,10 +194,10 @@ impl<'a> View<'a> {
             })
             .collect();
         json!({
-            "record": self.name.to_string(),
+            "record": bare(self.name),
             "job": self.job.map(|job| job.name.as_str()),
             "condition": self.condition().text(),
-            "problem": self.record.as_ref().err(),
+            "problem": self.record.as_ref().err().map(|problem| problem.text.as_str()),
             "last_run": record.filter(|record| record.timerold > 0).map(|record| json!({
                 "at": record.timerold,
                 "by": record.id,
@@ -184,6 +211,11 @@ impl<'a> View<'a> {
             "servers": servers,
         })
     }
+}
+
+/// A name as people write it.
+fn bare(name: &Name) -> String {
+    name.to_string().trim_end_matches('.').to_owned()
 }
 
 /// The answer that counts: the arbiter's own, or else the most advanced readable one.
