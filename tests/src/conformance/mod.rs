@@ -62,6 +62,7 @@ pub fn record(id: &str) -> Record {
         timer: 1_642_500_093,
         timerold: 0,
         fence: None,
+        returned: 0,
         state: Default::default(),
         outcome: None,
         module: None,
