@@ -62,7 +62,12 @@ pub fn record(id: &str) -> Record {
         timer: 1_642_500_093,
         timerold: 0,
         fence: None,
+<<<<<<< HEAD
         state: State::Idle,
+=======
+        returned: 0,
+        state: Default::default(),
+>>>>>>> sim
         outcome: None,
         module: None,
         extra,
