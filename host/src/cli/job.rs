@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use super::log::LogFormat;
 use super::output::WithHint;
 use crate::runtime::{Engine, LoadError, MAX_MODULE_BYTES, Module};
 
@@ -30,9 +31,9 @@ pub enum Command {
 ///
 /// # Errors
 /// The module could not be read or is no job, or an argument is wrong.
-pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+pub async fn run(command: Command, format: LogFormat) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run(args) => run::run(args).await,
+        Command::Run(args) => run::run(args, format).await,
         Command::Inspect(args) => inspect::run(args).await,
     }
 }

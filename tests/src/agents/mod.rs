@@ -213,6 +213,7 @@ impl Fleet {
             timer: second,
             timerold: 0,
             fence: None,
+            returned: 0,
             state: State::Idle,
             outcome: None,
             module: None,

@@ -62,12 +62,8 @@ pub fn record(id: &str) -> Record {
         timer: 1_642_500_093,
         timerold: 0,
         fence: None,
-<<<<<<< HEAD
-        state: State::Idle,
-=======
         returned: 0,
-        state: Default::default(),
->>>>>>> sim
+        state: State::Idle,
         outcome: None,
         module: None,
         extra,

@@ -9,12 +9,17 @@ use anyhow::{Context as _, anyhow};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::super::log::LogFormat;
 use super::super::output::{self, WithHint};
+use super::super::settings;
 use super::{hinted, load};
 use crate::capability::slack::SlackConfig;
 use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
 use crate::round::{Fence, Outcome};
 use crate::runtime::{self, Engine, Lease, Limits, Report, Request, wall_ms};
+
+/// How long a run may take where nothing else is asked for.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The longest run from the command line.
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
@@ -24,9 +29,12 @@ const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 pub struct Args {
     /// The module: a component, or its text.
     file: PathBuf,
-    /// The job's name, as the module is told it. By default the file's name.
+    /// The job's name, as the module is told it. By default the file's name; with `--config`, its only job.
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
+    /// Run it as a job of this configuration: with its grants, settings and limits.
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["grant_http", "grant_slack", "slack_token_env"])]
+    config: Option<PathBuf>,
     /// Allow HTTP requests to this origin: `https://api.example.com`, `http://127.0.0.1:8080`. Repeatable.
     #[arg(long, value_name = "ORIGIN")]
     grant_http: Vec<String>,
@@ -39,12 +47,12 @@ pub struct Args {
     /// A setting of the job: a TOML value (`200`, `true`, `["a"]`), or else text. Repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     settings: Vec<(String, Value)>,
-    /// How long the run may take.
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = timeout)]
-    timeout: Duration,
-    /// How much memory the module may have.
-    #[arg(long, value_name = "SIZE", default_value = "256MiB", value_parser = memory)]
-    memory: usize,
+    /// How long the run may take. By default 20s, or what the configuration says.
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    timeout: Option<Duration>,
+    /// How much memory the module may have. By default 256MiB, or what the configuration says.
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    memory: Option<usize>,
 }
 
 /// A job to run once: what a configuration or the command line says of it.
@@ -64,23 +72,56 @@ pub struct Job {
     pub timeout: Duration,
 }
 
-pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCode> {
+    let mut job = match &args.config {
+        Some(path) => configured(path, args.job.as_deref())?,
+        None => described(&args)?,
+    };
+    job.settings.extend(args.settings);
+    job.timeout = args.timeout.unwrap_or(job.timeout);
+    job.limits.memory = args.memory.unwrap_or(job.limits.memory);
+    once(&args.file, job, format).await
+}
+
+/// The job of this name in a configuration, or its only one.
+fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
+    let config = settings::load(path)?;
+    let job = match (name, config.jobs.as_slice()) {
+        (None, [only]) => only,
+        (Some(name), _) => settings::with_hint(config.job(name))?,
+        (None, jobs) => {
+            let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+            return Err(anyhow!("the configuration has {} jobs", jobs.len()))
+                .hint(format!("name one with `--job`: `{}`", names.join("`, `")));
+        }
+    };
+    Ok(Job {
+        name: job.name.clone(),
+        grants: job.grants.clone(),
+        services: Services::new(&config.services, &config.base)?,
+        settings: job.settings.as_ref().clone(),
+        limits: job.limits.clone(),
+        timeout: job.timeout,
+    })
+}
+
+/// The job that the flags describe; its settings are still to be added.
+fn described(args: &Args) -> anyhow::Result<Job> {
     let grants = Grants {
         http: granted(&args.grant_http, |origins| http::Grant::of(origins).map_err(Into::into))?,
         slack: granted(&args.grant_slack, |channels| slack::Grant::of(channels).map_err(|error| anyhow!(error)))?,
     };
-    let slack = SlackConfig { token_env: args.slack_token_env, ..SlackConfig::default() };
+    let slack = SlackConfig { token_env: args.slack_token_env.clone(), ..SlackConfig::default() };
     let services = Services::new(&ServicesConfig { slack, ..ServicesConfig::default() }, Path::new("."))?;
     let stem = args.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
-    let job = Job {
-        name: args.job.or(stem).unwrap_or_else(|| "job".to_owned()),
+    Ok(Job {
+        name: args.job.clone().or(stem).unwrap_or_else(|| "job".to_owned()),
         grants,
         services,
-        settings: args.settings.into_iter().collect(),
-        limits: Limits { memory: args.memory, ..Limits::default() },
-        timeout: args.timeout,
-    };
-    once(&args.file, job).await
+        settings: Map::new(),
+        limits: Limits::default(),
+        timeout: TIMEOUT,
+    })
 }
 
 /// A grant of what was named on the command line; none where nothing was.
@@ -95,7 +136,7 @@ fn granted<T>(named: &[String], grant: impl FnOnce(Vec<&str>) -> anyhow::Result<
 ///
 /// # Errors
 /// The module could not be read, is no job or was not granted what it imports.
-pub async fn once(file: &Path, job: Job) -> anyhow::Result<ExitCode> {
+pub async fn once(file: &Path, job: Job, format: LogFormat) -> anyhow::Result<ExitCode> {
     let engine = Engine::new()?;
     let module = load(&engine, file).await?;
     let capabilities = Arc::new(Granted::new(job.grants, job.services));
@@ -124,10 +165,10 @@ pub async fn once(file: &Path, job: Job) -> anyhow::Result<ExitCode> {
             running.await
         }
     };
-    Ok(show(&job.name, &report))
+    Ok(show(&job.name, &report, format))
 }
 
-fn show(name: &str, report: &Report) -> ExitCode {
+fn show(name: &str, report: &Report, format: LogFormat) -> ExitCode {
     tracing::info!(
         job = name,
         outcome = %report.outcome,
@@ -140,19 +181,13 @@ fn show(name: &str, report: &Report) -> ExitCode {
         output::data(&report.message);
         return ExitCode::SUCCESS;
     }
-    let error = anyhow!("job `{name}` failed with `{}`: {}", report.outcome, report.message);
+    let error = format!("job `{name}` failed with `{}`: {}", report.outcome, report.message);
     let hint = match report.outcome {
         Outcome::Timeout => Some("give it more time with `--timeout`"),
         Outcome::Memory => Some("give it more with `--memory`"),
         _ => None,
     };
-    output::print_error(&match hint {
-        Some(hint) => match Err::<(), _>(error).hint(hint) {
-            Ok(()) => unreachable!("it is an error"),
-            Err(error) => error,
-        },
-        None => error,
-    });
+    output::print_problem(&error, hint, format);
     ExitCode::FAILURE
 }
 
