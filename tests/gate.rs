@@ -69,7 +69,7 @@ impl Server {
     }
 
     fn seen(&self) -> Vec<(String, HeaderMap, Bytes)> {
-        self.seen.requests.lock().unwrap().clone()
+        self.seen.requests.lock().expect("no test panicked here").clone()
     }
 
     fn lines(&self) -> Vec<String> {
@@ -81,7 +81,7 @@ async fn remember(State(seen): State<Seen>, request: Request, next: axum::middle
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 4 << 20).await.expect("a body");
     let line = format!("{} {}", parts.method, parts.uri);
-    seen.requests.lock().unwrap().push((line, parts.headers.clone(), body.clone()));
+    seen.requests.lock().expect("no test panicked here").push((line, parts.headers.clone(), body.clone()));
     next.run(Request::from_parts(parts, Body::from(body))).await
 }
 
@@ -91,12 +91,12 @@ async fn redirect(Path(status): Path<u16>, request: Request) -> Response {
 }
 
 fn endless() -> Response {
-    let chunks = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 65536])));
+    let chunks = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 65536])));
     Body::from_stream(chunks).into_response()
 }
 
 async fn slow() -> &'static str {
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    tokio::time::sleep(Duration::from_mins(10)).await;
     "late"
 }
 
@@ -186,8 +186,8 @@ impl Resolve for Names {
 
 fn gate_where_names_are(address: &str, grants: &str) -> Gate {
     let grants: Grants = toml::from_str(grants).unwrap_or_else(|error| panic!("{grants}: {error}"));
-    let names = Arc::new(Names(address.parse().unwrap()));
-    let clients = Clients::with_names(&[], names).expect("clients");
+    let names: Arc<dyn Resolve> = Arc::new(Names(address.parse().expect("an address")));
+    let clients = Clients::with_names(&[], &names).expect("clients");
     let slack = SlackConfig::default().resolve(std::path::Path::new("")).expect("no secrets");
     let services = Services::with_clients(clients, slack);
     Gate::new(grants.http.expect("a grant"), services, Arc::new(Facts::new(&guest::request())))
@@ -310,7 +310,7 @@ async fn a_slow_server_is_left_in_time() {
     // The run's own end is sooner than what the job asks for.
     let facts = Facts::new(&RunRequest { deadline: Duration::from_millis(100), ..guest::request() });
     let (gate, _) = gate_with(&format!("http = [\"{}\"]", server.url("")), facts);
-    let asked = Outgoing { timeout: Some(Duration::from_secs(600)), ..get(&server.url("/slow")) };
+    let asked = Outgoing { timeout: Some(Duration::from_mins(10)), ..get(&server.url("/slow")) };
     assert_eq!(fetch(&gate, asked).await.unwrap_err(), Error::Timeout);
 }
 
@@ -375,10 +375,10 @@ async fn a_server_that_is_not_there_is_a_failure() {
     assert!(matches!(&error, Error::Failed(reason) if reason.contains("Connection refused")), "{error:?}");
 }
 
-/// Runs `fetch.wat` with the URL as its setting.
-async fn run_fetch(url: &str, grants: &str) -> (Outcome, String) {
+/// Runs a module with the URL as its setting.
+async fn run_module(module: &str, url: &str, grants: &str) -> (Outcome, String) {
     let engine = Engine::new().expect("an engine");
-    let prepared = guest::prepare(&engine, &guest::wat("fetch.wat"), grants).expect("the module fits");
+    let prepared = guest::prepare(&engine, &guest::wat(module), grants).expect("the module fits");
     let mut settings = serde_json::Map::new();
     settings.insert("url".to_owned(), url.into());
     let report = run(&prepared, RunRequest { settings: Arc::new(settings), ..guest::request() }).await;
@@ -389,8 +389,8 @@ async fn run_fetch(url: &str, grants: &str) -> (Outcome, String) {
 async fn a_module_reaches_what_it_was_granted_and_is_told_what_is_missing() {
     let server = Server::start().await;
     let grants = format!("http = [\"{}\"]", server.url(""));
-    assert_eq!(run_fetch(&server.url("/"), &grants).await, (Outcome::Ok, "hello".to_owned()));
-    let (outcome, message) = run_fetch(&server.url("/"), "http = [\"https://api.example.com\"]").await;
+    assert_eq!(run_module("fetch.wat", &server.url("/"), &grants).await, (Outcome::Ok, "hello".to_owned()));
+    let (outcome, message) = run_module("fetch.wat", &server.url("/"), "http = [\"https://api.example.com\"]").await;
     assert_eq!(outcome, Outcome::Error);
     assert!(message.contains(&format!("was not granted `{}`", server.url(""))), "{message}");
     assert_eq!(server.lines(), ["GET /"]);
@@ -407,4 +407,21 @@ async fn a_module_that_waits_for_a_slow_server_ends_at_its_deadline() {
     let report = run(&prepared, request).await;
     // The request's own limit is the run's: which of the two is first is open, and neither waits for the server.
     assert!(matches!(report.outcome, Outcome::Timeout | Outcome::Error), "{:?}", report.outcome);
+}
+
+#[tokio::test]
+async fn the_standard_interface_goes_through_the_same_gate() {
+    let server = Server::start().await;
+    let grants = format!("http = [\"{}\"]", server.url(""));
+    let authority = server.address.to_string();
+    assert_eq!(run_module("wasi-http.wat", &authority, &grants).await, (Outcome::Ok, "200".to_owned()));
+    assert_eq!(server.lines(), ["GET /"]);
+    let denied = (Outcome::Error, "P".to_owned());
+    for authority in [authority.as_str(), "169.254.169.254", "localhost"] {
+        assert_eq!(run_module("wasi-http.wat", authority, "http = [\"https://api.example.com\"]").await, denied);
+    }
+    assert_eq!(server.seen().len(), 1);
+    let error = guest::prepare(&Engine::new().expect("an engine"), &guest::wat("wasi-http.wat"), "").map(|_| ());
+    let error = error.expect_err("it is not granted").to_string();
+    assert_eq!(error, "the module imports `wasi:http/types@0.2.0`, which job `canary` was not granted");
 }

@@ -21,8 +21,8 @@ fn directory() -> (TempDir, PathBuf) {
 /// Puts a complete file in place of another.
 fn rename_over(path: &Path, text: &str) {
     let new = path.with_extension("new");
-    fs::write(&new, text).unwrap();
-    fs::rename(new, path).unwrap();
+    fs::write(&new, text).expect("a new file");
+    fs::rename(new, path).expect("a rename");
 }
 
 #[tokio::test]

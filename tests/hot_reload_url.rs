@@ -28,15 +28,16 @@ struct Served {
 
 impl Server {
     async fn start(text: &str) -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let served = Arc::new(Mutex::new(Served { text: text.to_owned(), ..Served::default() }));
-        let server = Self { port: listener.local_addr().unwrap().port(), served };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let state = Arc::new(Mutex::new(Served { text: text.to_owned(), ..Served::default() }));
+        let port = listener.local_addr().expect("a bound port").port();
+        let server = Self { port, served: Arc::clone(&state) };
         let router = Router::new()
             .route("/job.wasm", get(serve))
             .route("/again", get(|| async { Redirect::temporary("/job.wasm") }))
             .route("/circle", get(|| async { Redirect::temporary("/circle") }))
             .route("/away", get(|| async { Redirect::temporary("http://192.0.2.1/job.wasm?token=hush") }))
-            .with_state(Arc::clone(&server.served));
+            .with_state(state);
         tokio::spawn(async move { axum::serve(listener, router).await });
         server
     }
@@ -46,16 +47,16 @@ impl Server {
     }
 
     fn set(&self, change: impl FnOnce(&mut Served)) {
-        change(&mut self.served.lock().unwrap());
+        change(&mut self.served.lock().expect("no panic"));
     }
 
     fn statuses(&self) -> Vec<u16> {
-        self.served.lock().unwrap().asked.iter().map(|(_, status)| *status).collect()
+        self.served.lock().expect("no panic").asked.iter().map(|(_, status)| *status).collect()
     }
 }
 
 async fn serve(State(served): State<Arc<Mutex<Served>>>, headers: HeaderMap) -> Response {
-    let mut served = served.lock().unwrap();
+    let mut served = served.lock().expect("no panic");
     let etag = format!("\"{}\"", served.text.replace(' ', "-"));
     let response = if served.is_failing {
         StatusCode::SERVICE_UNAVAILABLE.into_response()
@@ -98,7 +99,7 @@ async fn a_round_is_asked_for_once_and_never_twice_in_a_second() {
     let server = Server::start("one").await;
     let toy = Toy::default();
     let slot = server.slot(&toy, "job.wasm");
-    let far = SystemTime::now() + Duration::from_secs(3600);
+    let far = SystemTime::now() + Duration::from_hours(1);
     slot.refresh_before(far);
     until_text(&slot, "one").await;
     let due = SystemTime::now() + Duration::from_millis(500);

@@ -26,10 +26,13 @@ struct Slack {
     task: tokio::task::JoinHandle<()>,
 }
 
+/// Status, `retry-after` and body.
+type Answer = (u16, Option<u32>, String);
+
 #[derive(Clone, Default)]
 struct Shared {
     posted: Arc<Mutex<Vec<Value>>>,
-    answers: Arc<Mutex<VecDeque<(u16, Option<u32>, String)>>>,
+    answers: Arc<Mutex<VecDeque<Answer>>>,
 }
 
 impl Drop for Slack {
@@ -54,11 +57,11 @@ impl Slack {
     }
 
     fn answer(&self, status: u16, retry_after: Option<u32>, body: &str) {
-        self.shared.answers.lock().unwrap().push_back((status, retry_after, body.to_owned()));
+        self.shared.answers.lock().expect("no test panicked here").push_back((status, retry_after, body.to_owned()));
     }
 
     fn posted(&self) -> Vec<Value> {
-        self.shared.posted.lock().unwrap().clone()
+        self.shared.posted.lock().expect("no test panicked here").clone()
     }
 
     /// A poster with a token, and a webhook for `#hook`.
@@ -81,7 +84,7 @@ fn poster(config: &str, folder: &Path, request: &Request) -> Poster {
 }
 
 fn told(shared: &Shared) -> Option<Response> {
-    let (status, retry_after, body) = shared.answers.lock().unwrap().pop_front()?;
+    let (status, retry_after, body) = shared.answers.lock().expect("no test panicked here").pop_front()?;
     let mut response = (StatusCode::from_u16(status).expect("a status"), body).into_response();
     if let Some(seconds) = retry_after {
         response.headers_mut().insert("retry-after", seconds.into());
@@ -94,7 +97,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 async fn post_message(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
-    if headers.get("authorization").map(|value| value.as_bytes()) != Some(format!("Bearer {TOKEN}").as_bytes()) {
+    if headers.get("authorization").map(axum::http::HeaderValue::as_bytes) != Some(format!("Bearer {TOKEN}").as_bytes())
+    {
         return axum_json(&json!({"ok": false, "error": "not_authed"}));
     }
     let Some(message) = is_json(&headers).then(|| serde_json::from_slice::<Value>(&body).ok()).flatten() else {
@@ -106,7 +110,7 @@ async fn post_message(State(shared): State<Shared>, headers: HeaderMap, body: By
     if !message["channel"].is_string() {
         return axum_json(&json!({"ok": false, "error": "channel_not_found"}));
     }
-    shared.posted.lock().unwrap().push(message);
+    shared.posted.lock().expect("no test panicked here").push(message);
     axum_json(&json!({"ok": true, "ts": "1700000000.000100"}))
 }
 
@@ -117,7 +121,7 @@ async fn webhook(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) 
     if let Some(answer) = told(&shared) {
         return answer;
     }
-    shared.posted.lock().unwrap().push(message);
+    shared.posted.lock().expect("no test panicked here").push(message);
     "ok".into_response()
 }
 

@@ -35,6 +35,7 @@ pub use failure::Failure;
 
 /// The generated bindings. Not public interface: only what [`job!`] expands to may name it.
 #[doc(hidden)]
+#[expect(clippy::too_many_arguments, clippy::same_length_and_capacity, reason = "generated code")]
 pub mod __bindings {
     wit_bindgen::generate!({
         path: "../wit",

@@ -53,7 +53,7 @@ impl Hand {
     }
 
     /// Adds records at a name.
-    pub async fn overwrite(&self, name: &Name, records: Vec<RData>) -> Result<()> {
+    pub async fn add(&self, name: &Name, records: Vec<RData>) -> Result<()> {
         let mut update = self.update();
         for data in records {
             update.add_authority(Record::from_rdata(name.clone(), 60, data));

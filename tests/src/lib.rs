@@ -1,12 +1,16 @@
 //! What the integration tests share: real servers and agents, faults on the way, and the arbiters' conformance suite.
 
+pub mod agents;
 pub mod binary;
 pub mod conformance;
+pub mod counter;
 pub mod dns_client;
 pub mod fake;
 pub mod guest;
 pub mod hand;
+pub mod probe;
 pub mod relay;
+pub mod scene;
 pub mod served;
 pub mod servers;
 pub mod toy;

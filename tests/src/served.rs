@@ -1,12 +1,13 @@
 //! A `soloist dns serve` process of a test's own, killed when it goes out of scope.
 
 use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use soloist::arbiter::tsig::Key;
 
 /// How long a server may take to start: far longer than it ever takes.
@@ -32,13 +33,25 @@ impl Served {
         Self::start_by(Command::new(crate::binary::soloist()), zone, key, data)
     }
 
+    /// The same at this address, where one was before.
+    ///
+    /// # Panics
+    /// It does not start.
+    pub fn start_at(addr: SocketAddr, zone: &str, key: &Key, data: &Path) -> Self {
+        Self::spawn(Command::new(crate::binary::soloist()), addr, zone, key, data)
+    }
+
     /// The same, by a command that takes the program's arguments as its last ones.
     ///
     /// # Panics
     /// It does not start.
-    pub fn start_by(mut command: Command, zone: &str, key: &Key, data: &Path) -> Self {
+    pub fn start_by(command: Command, zone: &str, key: &Key, data: &Path) -> Self {
+        Self::spawn(command, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), zone, key, data)
+    }
+
+    fn spawn(mut command: Command, addr: SocketAddr, zone: &str, key: &Key, data: &Path) -> Self {
         command
-            .args(["--log-format", "json", "dns", "serve", "--listen", "127.0.0.1:0", "--zone", zone])
+            .args(["--log-format", "json", "dns", "serve", "--listen", &addr.to_string(), "--zone", zone])
             .args(["--key-name", &key.name().to_ascii(), "--key-algorithm", key.algorithm().name()])
             .args(["--key-env", KEY_VARIABLE, "--data"])
             .arg(data)
@@ -75,6 +88,16 @@ impl Served {
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         self.wait();
+    }
+
+    /// Asks it to end (SIGTERM).
+    ///
+    /// # Panics
+    /// It cannot be sent a signal.
+    pub fn terminate(&self) {
+        let pid = i32::try_from(self.id()).ok().and_then(Pid::from_raw).expect("a process has an id");
+        // A child that has ended stays there until it is waited for: its id is no other's.
+        kill_process(pid, Signal::TERM).expect("an own child can be sent a signal");
     }
 
     /// Waits until it ends.

@@ -1,15 +1,63 @@
-//! To come.
+//! `soloist job`: write and try jobs, here and without arbitration.
 
+mod inspect;
+mod run;
+
+use std::path::Path;
 use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use super::log::LogFormat;
+use super::output::WithHint;
+use crate::runtime::{Engine, LoadError, MAX_MODULE_BYTES, Module};
+
+pub use run::{Job, once};
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// To come.
-    Todo,
+    /// Run a module once, here, without arbitration: its summary on stdout, its log on stderr.
+    ///
+    /// Exits 0 if the job returned a summary, 1 if the run failed, 2 if it could not be run.
+    Run(run::Args),
+    /// Show what a module is and needs: world, imports, grants, digest, size.
+    ///
+    /// Exits 0 if it can run on this host with its grants, 1 if it imports what this host does not have, 2 if it is no job.
+    Inspect(inspect::Args),
 }
 
 /// Does it.
-pub async fn run(_command: Command) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not there yet")
+///
+/// # Errors
+/// The module could not be read or is no job, or an argument is wrong.
+pub async fn run(command: Command, format: LogFormat) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(args, format).await,
+        Command::Inspect(args) => inspect::run(args).await,
+    }
+}
+
+/// Reads and compiles a module on a thread that may block.
+async fn load(engine: &Engine, file: &Path) -> anyhow::Result<Module> {
+    let (engine, path) = (engine.clone(), file.to_owned());
+    let loaded = tokio::task::spawn_blocking(move || -> anyhow::Result<Result<Module, LoadError>> {
+        let size = std::fs::metadata(&path).and_then(|metadata| {
+            if metadata.is_file() { Ok(metadata.len()) } else { Err(std::io::Error::other("it is no file")) }
+        })?;
+        if size > MAX_MODULE_BYTES as u64 {
+            return Ok(Err(LoadError::TooLarge(usize::try_from(size).unwrap_or(usize::MAX))));
+        }
+        Ok(Module::load(&engine, &std::fs::read(&path)?))
+    });
+    let loaded = loaded.await?.with_context(|| format!("the module `{}` cannot be read", file.display()))?;
+    hinted(loaded).with_context(|| format!("the module `{}` cannot be loaded", file.display()))
+}
+
+/// The error with what to do about it.
+fn hinted<T>(result: Result<T, LoadError>) -> anyhow::Result<T> {
+    match result.as_ref().err().and_then(LoadError::hint) {
+        Some(hint) => result.hint(hint),
+        None => Ok(result?),
+    }
 }

@@ -21,7 +21,7 @@ const LEAD: Duration = Duration::from_secs(5);
 const PACE: Duration = Duration::from_secs(1);
 
 /// The longest time between two requests to a server that fails; the first is [`PACE`], and each twice the one before.
-const MAX_BACKOFF: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
 /// The longest a request may take, redirects and body included.
 const TIMEOUT: Duration = Duration::from_secs(30);

@@ -74,20 +74,17 @@ pub(super) fn follow(path: PathBuf, mailbox: Arc<Mailbox>) -> io::Result<Followe
 }
 
 fn run(path: &Path, mut watch: Watch, signals: &Receiver<()>, stop: &AtomicBool, mailbox: &Mailbox) {
-    watch.follow(path);
     let mut known = None;
     let mut first = true;
     while !stop.load(Ordering::Relaxed) {
+        // Before the look: what changes after it wakes us.
+        watch.follow(path);
         let look = look(path);
-        if known.as_ref() != Some(&look) {
+        if known.as_ref().is_none_or(|known| *known != look) {
             let (found, settled) = find(path, look, first);
-            // After the look: whatever the path leads through now was there before the next look.
-            watch.follow(path);
             mailbox.put(found);
             known = settled;
             first = false;
-        } else {
-            watch.follow(path);
         }
         let _ = signals.recv_timeout(POLL);
         thread::sleep(PACE);

@@ -180,8 +180,8 @@ impl<T: Send + Sync + 'static> State<T> {
     async fn take_all(self: Arc<Self>, mailbox: Arc<Mailbox>, loader: Loader<T>) {
         loop {
             let news = mailbox.take().await;
-            if let Some(trouble) = news.trouble {
-                self.set_trouble(trouble);
+            if let Some(answer) = news.answer {
+                self.set_trouble(answer.err());
             }
             if let Some(bytes) = news.module {
                 self.take(bytes, &loader).await;
@@ -270,22 +270,22 @@ pub(super) struct Mailbox {
 struct News {
     module: Option<Bytes>,
     /// Whether the source gives anything; none for no news of that.
-    trouble: Option<Option<Unavailable>>,
+    answer: Option<Result<(), Unavailable>>,
 }
 
 impl Mailbox {
     /// A module was found, or the reason why none was.
     pub(super) fn put(&self, found: Result<Bytes, Unavailable>) {
         self.change(|news| match found {
-            Ok(bytes) => *news = News { module: Some(bytes), trouble: Some(None) },
+            Ok(bytes) => *news = News { module: Some(bytes), answer: Some(Ok(())) },
             // A module that was found before and not taken yet is still the newest.
-            Err(reason) => news.trouble = Some(Some(reason)),
+            Err(reason) => news.answer = Some(Err(reason)),
         });
     }
 
     /// The source was asked, and holds what was found before.
     pub(super) fn put_unchanged(&self) {
-        self.change(|news| news.trouble = Some(None));
+        self.change(|news| news.answer = Some(Ok(())));
     }
 
     fn change(&self, change: impl FnOnce(&mut News)) {

@@ -9,5 +9,7 @@ mod schedule;
 
 pub use contender::Contender;
 pub use observation::{Observation, Replaced, Revision};
-pub use record::{Fence, MAX_ID_BYTES, MAX_RECORD_BYTES, MAX_TIME, Outcome, Record, State, Unreadable};
+pub use record::{
+    Fence, MAX_ATTEMPT, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_RECORD_BYTES, MAX_TIME, Outcome, Record, State, Unreadable,
+};
 pub use schedule::{MAX_INTERVAL, Schedule};

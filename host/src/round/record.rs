@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// The longest record, in bytes of JSON, that is read or written.
@@ -9,6 +10,13 @@ pub const MAX_RECORD_BYTES: usize = 2048;
 
 /// The longest agent id, in bytes.
 pub const MAX_ID_BYTES: usize = 64;
+
+/// The longest that the fields of others may be together, in bytes of JSON as we write it, so that there is always room
+/// for ours.
+pub const MAX_EXTRA_BYTES: usize = 1536;
+
+/// The largest attempt that is read or claimed: far more than any configuration allows, so only a hand ever gets there.
+pub const MAX_ATTEMPT: u32 = 1_000_000;
 
 /// The largest time that is accepted: the first second of the year 10000. Anything above is no time.
 pub const MAX_TIME: u64 = 253_402_300_800;
@@ -26,13 +34,15 @@ pub struct Record {
     pub timerold: u64,
     /// The last fence that was claimed (`r`, `a`); none where no agent with fences ever wrote.
     pub fence: Option<Fence>,
+    /// How many attempts at the round were given back (`f`; left out when none): they do not count against the limit.
+    pub returned: u32,
     /// What is going on in that fence (`s`; left out when idle).
     pub state: State,
     /// How the last run that ended ended (`o`).
     pub outcome: Option<Outcome>,
     /// The first twelve hexadecimal digits of the digest of the module that runs or last ran (`m`).
     pub module: Option<String>,
-    /// Fields of others, kept as they are.
+    /// Fields of others, kept as they are, in their order. A number of more than 15 digits keeps these.
     pub extra: Map<String, Value>,
 }
 
@@ -41,7 +51,7 @@ pub struct Record {
 pub struct Fence {
     /// The round: its due time.
     pub round: u64,
-    /// The attempt at the round, from 1.
+    /// The attempt at the round, from 1 to [`MAX_ATTEMPT`].
     pub attempt: u32,
 }
 
@@ -171,6 +181,9 @@ pub enum Unreadable {
     /// The value is no JSON object.
     #[error("the value is no JSON object: {0}")]
     NotJson(String),
+    /// A field stands more than once, so that nobody knows which one counts.
+    #[error("the field `{}` stands more than once", .0.escape_debug())]
+    Twice(String),
     /// A field is missing or has a value that it cannot have.
     #[error("the field `{field}` {problem}")]
     Field {
@@ -179,9 +192,15 @@ pub enum Unreadable {
         /// What is wrong with it.
         problem: String,
     },
+    /// The fields of others are longer than [`MAX_EXTRA_BYTES`].
+    #[error("the fields that are not ours have {0} bytes, and there is room for {MAX_EXTRA_BYTES}")]
+    NoRoom(usize),
     /// `timer` is so far ahead that nobody would run for longer than any schedule can mean.
     #[error("the field `timer` is {0} seconds ahead, further than the schedule can mean")]
     FarAhead(u64),
+    /// The round is so far ahead that nobody would run until it has passed.
+    #[error("the field `r` is {0} seconds ahead, further than the schedule can mean")]
+    RoundFarAhead(u64),
 }
 
 impl Record {
@@ -193,18 +212,21 @@ impl Record {
         if value.len() > MAX_RECORD_BYTES {
             return Err(Unreadable::TooLong(value.len()));
         }
-        let mut fields: Map<String, Value> =
-            serde_json::from_slice(value).map_err(|error| Unreadable::NotJson(error.to_string()))?;
+        let Fields(pairs) = serde_json::from_slice(value).map_err(|error| Unreadable::NotJson(error.to_string()))?;
+        let mut fields = Map::new();
+        for (key, value) in pairs {
+            if fields.contains_key(&key) {
+                return Err(Unreadable::Twice(key));
+            }
+            fields.insert(key, value);
+        }
 
-        let id = match fields.remove("id") {
-            Some(Value::String(id)) if !id.is_empty() && id.len() <= MAX_ID_BYTES => id,
-            Some(_) => return Err(problem("id", format!("must be a string of 1 to {MAX_ID_BYTES} bytes"))),
-            None => return Err(problem("id", "is missing".to_owned())),
-        };
+        let id = take_id(&mut fields)?;
         let timer = take_time(&mut fields, "timer")?.ok_or_else(|| problem("timer", "is missing".to_owned()))?;
         let timerold = take_time(&mut fields, "timerold")?.unwrap_or(0);
         let fence = take_fence(&mut fields)?;
-        let state = match fields.remove("s") {
+        let returned = take_returned(&mut fields, fence)?;
+        let state = match fields.shift_remove("s") {
             None => State::Idle,
             Some(Value::String(code)) => match code.as_str() {
                 "run" => State::Running,
@@ -219,7 +241,8 @@ impl Record {
         }
         let outcome = take_code(&mut fields, "o")?.map(|code| Outcome::from_code(&code));
         let module = take_code(&mut fields, "m")?;
-        Ok(Self { id, timer, timerold, fence, state, outcome, module, extra: fields })
+        let extra = take_extra(fields)?;
+        Ok(Self { id, timer, timerold, fence, returned, state, outcome, module, extra })
     }
 
     /// The JSON text of the record: our fields in a fixed order, then those of others as they came.
@@ -231,6 +254,9 @@ impl Record {
         if let Some(fence) = self.fence {
             fields.insert("r".to_owned(), Value::from(fence.round));
             fields.insert("a".to_owned(), Value::from(fence.attempt));
+        }
+        if self.returned > 0 {
+            fields.insert("f".to_owned(), Value::from(self.returned));
         }
         if let Some(code) = self.state.code() {
             fields.insert("s".to_owned(), Value::from(code));
@@ -246,13 +272,65 @@ impl Record {
     }
 }
 
+/// The fields of a JSON object as they came: each of them, should one stand twice.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(pair) = map.next_entry()? {
+            pairs.push(pair);
+        }
+        Ok(Fields(pairs))
+    }
+}
+
 fn problem(field: &'static str, problem: String) -> Unreadable {
     Unreadable::Field { field, problem }
 }
 
+/// Without control characters: an id is shown to people, on terminals.
+fn take_id(fields: &mut Map<String, Value>) -> Result<String, Unreadable> {
+    let valid = |id: &str| (1..=MAX_ID_BYTES).contains(&id.len()) && !id.contains(char::is_control);
+    match fields.shift_remove("id") {
+        Some(Value::String(id)) if valid(&id) => Ok(id),
+        Some(_) => {
+            Err(problem("id", format!("must be a string of 1 to {MAX_ID_BYTES} bytes without control characters")))
+        }
+        None => Err(problem("id", "is missing".to_owned())),
+    }
+}
+
+fn take_extra(fields: Map<String, Value>) -> Result<Map<String, Value>, Unreadable> {
+    if fields.is_empty() {
+        return Ok(fields);
+    }
+    // As we write it, which may be longer than what came: `1e15` becomes `1000000000000000.0`.
+    let value = Value::Object(fields);
+    let bytes = value.to_string().len();
+    match value {
+        Value::Object(fields) if bytes <= MAX_EXTRA_BYTES => Ok(fields),
+        _ => Err(Unreadable::NoRoom(bytes)),
+    }
+}
+
 /// A time: a whole number, or a float of which the whole seconds count, as other programs write them.
 fn take_time(fields: &mut Map<String, Value>, key: &'static str) -> Result<Option<u64>, Unreadable> {
-    let Some(value) = fields.remove(key) else { return Ok(None) };
+    let Some(value) = fields.shift_remove(key) else { return Ok(None) };
     let seconds = value.as_number().and_then(whole_seconds).filter(|seconds| *seconds < MAX_TIME);
     seconds.map(Some).ok_or_else(|| problem(key, "must be a time in seconds since the Unix epoch".to_owned()))
 }
@@ -268,13 +346,12 @@ fn whole_seconds(number: &Number) -> Option<u64> {
 
 fn take_fence(fields: &mut Map<String, Value>) -> Result<Option<Fence>, Unreadable> {
     let round = take_time(fields, "r")?;
-    let attempt = match fields.remove("a") {
+    let attempt = match fields.shift_remove("a") {
         None => None,
         Some(value) => {
             let attempt = value.as_u64().and_then(|attempt| u32::try_from(attempt).ok());
-            // The largest one is refused so that the next attempt's number always exists.
-            let valid = attempt.filter(|attempt| (1..u32::MAX).contains(attempt));
-            Some(valid.ok_or_else(|| problem("a", "must be a whole number from 1".to_owned()))?)
+            let valid = attempt.filter(|attempt| (1..=MAX_ATTEMPT).contains(attempt));
+            Some(valid.ok_or_else(|| problem("a", format!("must be a whole number from 1 to {MAX_ATTEMPT}")))?)
         }
     };
     match (round, attempt) {
@@ -285,13 +362,22 @@ fn take_fence(fields: &mut Map<String, Value>) -> Result<Option<Fence>, Unreadab
     }
 }
 
+fn take_returned(fields: &mut Map<String, Value>, fence: Option<Fence>) -> Result<u32, Unreadable> {
+    let Some(value) = fields.shift_remove("f") else { return Ok(0) };
+    let attempt = fence.map_or(0, |fence| fence.attempt);
+    let returned = value.as_u64().and_then(|returned| u32::try_from(returned).ok());
+    returned
+        .filter(|returned| *returned <= attempt)
+        .ok_or_else(|| problem("f", "must be a whole number, at most `a`".to_owned()))
+}
+
 /// A short code: lower-case letters, digits and hyphens.
 fn take_code(fields: &mut Map<String, Value>, key: &'static str) -> Result<Option<String>, Unreadable> {
     let valid = |code: &str| {
         (1..=16).contains(&code.len())
             && code.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
-    match fields.remove(key) {
+    match fields.shift_remove(key) {
         None => Ok(None),
         Some(Value::String(code)) if valid(&code) => Ok(Some(code)),
         Some(_) => Err(problem(key, "must be a short lower-case code".to_owned())),

@@ -98,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_revoked_lease_cannot_be_extended() {
-        let lease = Lease::lasting(Duration::from_secs(60));
+        let lease = Lease::lasting(Duration::from_mins(1));
         lease.clone().revoke();
         lease.extend(boot_ms() + 600_000);
         assert_eq!(lease.check(), Err(LeaseLost));

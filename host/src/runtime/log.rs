@@ -1,13 +1,14 @@
 //! The lines that a run writes to the agent's log: marked with job and fence, bounded in number and length.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::cmp::Ordering::{Equal, Greater, Less};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing::Level;
 
 use crate::round::Fence;
 
 /// The most lines of one run that are logged.
-pub const MAX_LINES: u32 = 1_000;
+pub const MAX_LINES: u64 = 1_000;
 
 /// The longest line that is logged, in bytes; a longer one is cut.
 pub const MAX_LINE: usize = 8 * 1024;
@@ -17,26 +18,23 @@ pub const MAX_LINE: usize = 8 * 1024;
 pub struct RunLog {
     job: String,
     fence: Fence,
-    lines: AtomicU32,
+    lines: AtomicU64,
 }
 
 impl RunLog {
     pub(super) const fn new(job: String, fence: Fence) -> Self {
-        Self { job, fence, lines: AtomicU32::new(0) }
+        Self { job, fence, lines: AtomicU64::new(0) }
     }
 
     /// Logs one line at the target `soloist::job`, unless the run has had its [`MAX_LINES`].
     ///
     /// Control characters are replaced, so that a module cannot forge lines or drive a terminal.
     pub fn line(&self, level: Level, text: &str) {
-        let before = self.lines.fetch_add(1, Ordering::Relaxed);
-        if before > MAX_LINES {
-            // Keep the counter from wrapping around.
-            self.lines.store(MAX_LINES + 1, Ordering::Relaxed);
-        } else if before == MAX_LINES {
-            self.emit(Level::WARN, &format!("the run has logged {MAX_LINES} lines; the rest is dropped"));
-        } else {
-            self.emit(level, &clean(text, MAX_LINE));
+        // Of 64 bits, so that no run is long enough to wrap it around.
+        match self.lines.fetch_add(1, Ordering::Relaxed).cmp(&MAX_LINES) {
+            Less => self.emit(level, &clean(text, MAX_LINE)),
+            Equal => self.emit(Level::WARN, &format!("the run has logged {MAX_LINES} lines; the rest is dropped")),
+            Greater => {}
         }
     }
 

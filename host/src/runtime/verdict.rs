@@ -90,7 +90,7 @@ fn cause(error: &wasmtime::Error) -> String {
     }
 }
 
-/// The innermost named functions: `, in `inner`, called by `outer``.
+/// The innermost named functions, each called by the next.
 fn functions(error: &wasmtime::Error) -> String {
     let names = error
         .downcast_ref::<WasmBacktrace>()

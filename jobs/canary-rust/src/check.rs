@@ -51,7 +51,8 @@ pub(crate) fn check(settings: &Settings, answer: Result<Response, Error>, took: 
 }
 
 fn check_field(response: &Response, pointer: &str, wanted: Option<&Value>) -> Result<(), String> {
-    let body: Value = serde_json::from_slice(&response.body).map_err(|error| format!("the body is no JSON: {error}"))?;
+    let body: Value =
+        serde_json::from_slice(&response.body).map_err(|error| format!("the body is no JSON: {error}"))?;
     let found = body.pointer(pointer).ok_or_else(|| format!("the body has no field `{pointer}`"))?;
     match wanted {
         Some(wanted) if wanted != found => {

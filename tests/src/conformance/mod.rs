@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use soloist::arbiter::Arbiter;
 use soloist::arbiter::memory::Memory;
-use soloist::round::{Observation, Record, Replaced, Revision, Unreadable};
+use soloist::round::{Observation, Record, Replaced, Revision, State, Unreadable};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -62,7 +62,8 @@ pub fn record(id: &str) -> Record {
         timer: 1_642_500_093,
         timerold: 0,
         fence: None,
-        state: Default::default(),
+        returned: 0,
+        state: State::Idle,
         outcome: None,
         module: None,
         extra,
@@ -270,7 +271,7 @@ pub async fn unknown_fields_survive(subject: &dyn Subject) -> Result<()> {
     subject.overwrite(name, &[&[foreign]]).await?;
     let seen = arbiter.read().await?;
     let mut claim = seen.record()?.context("a record stands there")?;
-    claim.id = "ours".to_owned();
+    "ours".clone_into(&mut claim.id);
     applied(arbiter.replace(&seen.revision, &claim).await?)?;
     let kept = arbiter.read().await?.record()?.context("a record stands there")?;
     ensure!(kept == claim, "{kept:?} is not {claim:?}");

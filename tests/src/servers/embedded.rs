@@ -30,7 +30,7 @@ impl Embedded {
         let address = *running.addrs().first().context("it listens nowhere")?;
         let server = Self { running: Some(running), address, key, directory };
         let Hand { zone, .. } = server.hand();
-        server.hand().overwrite(&name(ALIAS), vec![RData::CNAME(CNAME(zone.prepend_label("ns")?))]).await?;
+        server.hand().add(&name(ALIAS), vec![RData::CNAME(CNAME(zone.prepend_label("ns")?))]).await?;
         Ok(server)
     }
 }

@@ -107,12 +107,12 @@ pub(super) fn of_update(
     if answer.op_code != OpCode::Update {
         return Ok(Replaced::Unknown("the answer is none to an update".to_owned()));
     }
-    let verified = verifier.verify(answer.as_buffer());
-    if let Some(reason) = refusal(answer, verified.is_ok(), asked) {
+    let signed = verifier.verify(answer.as_buffer());
+    if let Some(reason) = refusal(answer, signed.is_ok(), asked) {
         return Err(asked.refused(reason));
     }
     let code = answer.response_code;
-    if let Err(error) = verified {
+    if let Err(error) = signed {
         let reason =
             format!("an answer ({}) that is not signed with the key `{}`: {}", word(code), asked.key, why(&error));
         return Ok(Replaced::Unknown(reason));

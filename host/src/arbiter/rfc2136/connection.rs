@@ -61,7 +61,8 @@ impl fmt::Display for Failure {
 struct Connection {
     exchange: DnsExchange<TokioRuntimeProvider>,
     /// Moves bytes until the connection ends; ends it when nobody holds the connection any more.
-    _driver: AbortOnDropHandle<()>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "held for what its drop does"))]
+    driver: AbortOnDropHandle<()>,
     last_used: StdMutex<Instant>,
 }
 
@@ -172,7 +173,7 @@ impl Connection {
         let multiplexer = DnsMultiplexer::new(opening.await?, outbound).with_timeout(limit * 2);
         let (exchange, driver) = DnsExchange::from_stream(multiplexer);
         let driver = AbortOnDropHandle::new(tokio::spawn(driver));
-        Ok(Self { exchange, _driver: driver, last_used: StdMutex::new(Instant::now()) })
+        Ok(Self { exchange, driver, last_used: StdMutex::new(Instant::now()) })
     }
 
     /// Whether it was used lately. It may have ended since: then it takes no request, and [`never_sent`] tells.
@@ -262,8 +263,8 @@ mod tests {
         let server = server().await;
         server.exchange(&message::query(&Name::root())).await.unwrap();
         let first = held(&server).await;
-        first._driver.abort();
-        while !first._driver.is_finished() {
+        first.driver.abort();
+        while !first.driver.is_finished() {
             tokio::task::yield_now().await;
         }
         server.exchange(&message::query(&Name::root())).await.unwrap();

@@ -162,7 +162,7 @@ mod tests {
     fn an_update_asks_for_the_exact_records_and_replaces_all_of_them() {
         let (zone, record) = (name("example.test."), name("job.example.test."));
         let old = TXT::from_bytes(vec![b"ab", b"c"]);
-        let message = update(&zone, &record, &revision(&[old.clone()]), txt(b"new"), 60).unwrap();
+        let message = update(&zone, &record, &revision(std::slice::from_ref(&old)), txt(b"new"), 60).unwrap();
         let [prerequisite] = message.prerequisites() else { panic!("one record stood there") };
         assert_eq!((prerequisite.dns_class, prerequisite.ttl), (DNSClass::IN, 0));
         assert_eq!(prerequisite.data, RData::TXT(old));

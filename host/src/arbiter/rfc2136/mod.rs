@@ -29,7 +29,7 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 const MAX_TTL: u32 = 0x7fff_ffff;
 
 /// The longest time-out of an exchange.
-const MAX_TIMEOUT: Duration = Duration::from_secs(60);
+const MAX_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Which record, where, and by which key.
 #[derive(Debug, Clone)]

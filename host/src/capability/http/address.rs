@@ -41,18 +41,17 @@ fn place_v4(address: Ipv4Addr) -> Place {
     match address.octets() {
         [127, ..] => Place::Loopback,
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [198, 18..=19, ..] => Place::Private,
-        [0, ..]
+        [0 | 224..=255, ..]
         | [169, 254, ..]
         | [192, 0, 0 | 2, _]
         | [192, 88, 99, _]
         | [198, 51, 100, _]
-        | [203, 0, 113, _]
-        | [224..=255, ..] => Place::Never,
+        | [203, 0, 113, _] => Place::Never,
         _ => Place::Public,
     }
 }
 
-/// The IANA special-purpose registry of IPv6 addresses: public is what lies in 2000::/3 and is not carved out.
+/// The IANA special-purpose registry of IPv6 addresses: public is what lies in `2000::/3` and is not carved out.
 fn place_v6(address: Ipv6Addr) -> Place {
     if METADATA_V6.contains(&address) {
         return Place::Never;
@@ -64,7 +63,7 @@ fn place_v6(address: Ipv6Addr) -> Place {
         // Unique local, and the site-local range before it.
         [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Place::Private,
         // Protocol assignments with Teredo and ORCHID, and the two documentation ranges.
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Place::Never,
+        [0x2001, 0..=0x1ff | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Place::Never,
         [0x2000..=0x3fff, ..] => Place::Public,
         _ => Place::Never,
     }

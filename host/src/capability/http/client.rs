@@ -115,15 +115,16 @@ impl Clients {
     /// # Errors
     /// The certificates are unusable.
     pub fn new(extra: &[Certificate]) -> Result<Self, ClientError> {
-        Self::with_names(extra, Arc::new(System))
+        let system: Arc<dyn Resolve> = Arc::new(System);
+        Self::with_names(extra, &system)
     }
 
     /// As [`Self::new`], with names looked up elsewhere than in the system's resolver.
     ///
     /// # Errors
     /// The certificates are unusable.
-    pub fn with_names(extra: &[Certificate], names: Arc<dyn Resolve>) -> Result<Self, ClientError> {
-        let filtered = |reach| client(extra, Filter { reach, names: Arc::clone(&names) });
+    pub fn with_names(extra: &[Certificate], names: &Arc<dyn Resolve>) -> Result<Self, ClientError> {
+        let filtered = |reach| client(extra, Filter { reach, names: Arc::clone(names) });
         Ok(Self {
             public: filtered(Some(Reach::Public))?,
             private: filtered(Some(Reach::Private))?,

@@ -147,21 +147,25 @@ impl Gate {
         if !body.is_empty() {
             sent = sent.body(body.clone());
         }
-        sent.send().await.map_err(|error| self.explain(&error, url))
+        sent.send().await.map_err(|error| self.explain(&error, url, reach))
     }
 
     /// What a client's error means to the job.
-    fn explain(&self, error: &reqwest::Error, url: &Url) -> Error {
+    fn explain(&self, error: &reqwest::Error, url: &Url, reach: Reach) -> Error {
         let host = url.host_str().unwrap_or_default();
         if let Some(unreachable) = Unreachable::of(error) {
             // Only the log names the addresses: a job is not to map the network by them.
             let addresses: Vec<String> = unreachable.addresses.iter().map(|address| address.ip().to_string()).collect();
             self.facts.log.line(Level::WARN, &format!("`{host}` stands for {}", addresses.join(", ")));
-            return Error::Denied(format!(
-                "`{host}` stands for no public address: if that is meant, write `{}` in `http` under `[job.{}.grants]`",
-                Grant::private_line(url),
-                self.facts.job
-            ));
+            return Error::Denied(match reach {
+                Reach::Public => format!(
+                    "`{host}` stands for no public address: if that is meant, write `{}` in `http` under \
+                     `[job.{}.grants]`",
+                    Grant::private_line(url),
+                    self.facts.job
+                ),
+                _ => format!("`{host}` stands for no address that a name may have: grant the address itself"),
+            });
         }
         if error.is_timeout() {
             return Error::Timeout;

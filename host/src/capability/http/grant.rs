@@ -267,8 +267,8 @@ fn method<E: de::Error>(name: &str) -> Result<Method, E> {
 mod tests {
     use super::*;
 
-    fn reach(grant: &Grant, method: Method, url: &str) -> Result<Reach, String> {
-        grant.check("canary", &method, &Url::parse(url).unwrap())
+    fn reach(grant: &Grant, method: &Method, url: &str) -> Result<Reach, String> {
+        grant.check("canary", method, &Url::parse(url).unwrap())
     }
 
     #[test]
@@ -302,7 +302,7 @@ mod tests {
             ("https://bücher.example", "https://xn--bcher-kva.example/", true),
         ] {
             let grant = Grant::of([origin]).unwrap();
-            assert_eq!(reach(&grant, Method::GET, url).is_ok(), covered, "{origin} and {url}");
+            assert_eq!(reach(&grant, &Method::GET, url).is_ok(), covered, "{origin} and {url}");
         }
     }
 
@@ -334,11 +334,11 @@ mod tests {
         )
         .unwrap();
         let grant = grant.http;
-        assert_eq!(reach(&grant, Method::POST, "https://a.example/"), Ok(Reach::Public));
-        assert_eq!(reach(&grant, Method::POST, "http://localhost:1/"), Ok(Reach::Loopback));
-        assert_eq!(reach(&grant, Method::POST, "http://10.0.0.1/"), Ok(Reach::Literal));
-        assert_eq!(reach(&grant, Method::HEAD, "https://b.example/"), Ok(Reach::Private));
-        let error = reach(&grant, Method::POST, "https://b.example/").unwrap_err();
+        assert_eq!(reach(&grant, &Method::POST, "https://a.example/"), Ok(Reach::Public));
+        assert_eq!(reach(&grant, &Method::POST, "http://localhost:1/"), Ok(Reach::Loopback));
+        assert_eq!(reach(&grant, &Method::POST, "http://10.0.0.1/"), Ok(Reach::Literal));
+        assert_eq!(reach(&grant, &Method::HEAD, "https://b.example/"), Ok(Reach::Private));
+        let error = reach(&grant, &Method::POST, "https://b.example/").unwrap_err();
         assert!(error.contains("does not allow POST") && error.contains("`methods`"), "{error}");
     }
 
@@ -353,7 +353,7 @@ mod tests {
             "http = [\"https://a.example\", { origin = \"http://b.example:81\", methods = [\"GET\"], private = true }]",
         )
         .unwrap();
-        let error = reach(&grant.http, Method::GET, "https://evil.example:8443/secret?x").unwrap_err();
+        let error = reach(&grant.http, &Method::GET, "https://evil.example:8443/secret?x").unwrap_err();
         assert_eq!(
             error,
             "job `canary` was not granted `https://evil.example:8443`: write `http = [\"https://a.example\", { origin = \

@@ -117,7 +117,7 @@ async fn send(
     let body = Limited::new(body, MAX_REQUEST_BODY).collect().await.map_err(too_large)?.to_bytes();
     let timeout = options.and_then(|options| options.first_byte_timeout);
     let outgoing = Outgoing { method: parts.method, url, headers: parts.headers, body, timeout, follow: false };
-    let incoming = gate.send(outgoing).await.map_err(wasi_error)?;
+    let incoming = gate.send(outgoing).await.map_err(|error| wasi_error(&error))?;
 
     let mut response = Response::builder().status(incoming.status());
     if let Some(headers) = response.headers_mut() {
@@ -129,13 +129,13 @@ async fn send(
 /// The response's body, read as the module reads it.
 fn stream(incoming: Incoming) -> WasiBody {
     let chunks = futures_util::stream::try_unfold(incoming, |mut incoming| async {
-        let chunk: Option<Bytes> = incoming.chunk().await.map_err(wasi_error)?;
+        let chunk: Option<Bytes> = incoming.chunk().await.map_err(|error| wasi_error(&error))?;
         Ok(chunk.map(|chunk| (Frame::data(chunk), incoming)))
     });
     BodyExt::boxed_unsync(StreamBody::new(chunks))
 }
 
-fn wasi_error(error: Error) -> WasiError {
+fn wasi_error(error: &Error) -> WasiError {
     match error {
         Error::Denied(_) => WasiError::HttpRequestDenied,
         Error::Invalid(_) => WasiError::HttpRequestUriInvalid,

@@ -3,7 +3,7 @@
 use serde_json::Map;
 
 use super::{Now, Rules};
-use crate::round::{Fence, Outcome, Record, State};
+use crate::round::{Fence, MAX_ATTEMPT, Outcome, Record, State};
 
 /// The first record of a job: the next due time is next. `last` is a fence that is known to have been claimed, in a
 /// record that this one replaces.
@@ -14,6 +14,7 @@ pub fn first_record(id: &str, rules: &Rules, last: Option<Fence>, now: Now) -> R
         timer: rules.schedule.after(after),
         timerold: 0,
         fence: last,
+        returned: 0,
         state: State::Idle,
         outcome: None,
         module: None,
@@ -21,13 +22,14 @@ pub fn first_record(id: &str, rules: &Rules, last: Option<Fence>, now: Now) -> R
     }
 }
 
-/// A claim of `fence` over the record `old`.
+/// A claim of `fence` over the record `old`: of another attempt at its round, or of a new round.
 pub(super) fn claim(old: &Record, fence: Fence, id: &str, module: Option<&str>, rules: &Rules, now: Now) -> Record {
     Record {
         id: id.to_owned(),
         timer: now.wall_seconds_after(rules.lease_ms),
         timerold: now.wall_seconds(),
         fence: Some(fence),
+        returned: if fence.attempt > 1 { old.returned } else { 0 },
         state: State::Running,
         outcome: old.outcome.clone(),
         module: module.map(str::to_owned),
@@ -35,28 +37,36 @@ pub(super) fn claim(old: &Record, fence: Fence, id: &str, module: Option<&str>, 
     }
 }
 
-/// The same claim, standing for another lease.
-pub(super) fn renewal(claim: &Record, rules: &Rules, now: Now) -> Record {
-    // A renewal within the same second would be no other record, and a record that is written is never written again.
-    let timer = now.wall_seconds_after(rules.lease_ms).max(claim.timer + 1);
-    Record { timer, ..claim.clone() }
+/// The same claim, standing for another lease. `elapsed_ms` is the time since the claim or its last renewal.
+pub(super) fn renewal(claim: &Record, elapsed_ms: u64, rules: &Rules, now: Now) -> Record {
+    // The wall clock may have been set back in between, and others go by the timer: it moves on as time did. And at least
+    // by a second: it would be no other record, and a record that is written is never written again.
+    let moved = claim.timer + elapsed_ms.div_ceil(1000).max(1);
+    Record { timer: now.wall_seconds_after(rules.lease_ms).max(moved), ..claim.clone() }
 }
 
 /// The end of a run: the next due time, or a retry after a backoff of `backoff_ms`.
 pub(super) fn end(claim: &Record, outcome: Outcome, backoff_ms: u64, rules: &Rules, now: Now) -> Record {
     let fence = claim.fence.unwrap_or(Fence { round: claim.timerold, attempt: 1 });
-    let again = outcome.is_retryable() && fence.attempt < rules.attempts;
-    let (state, timer) = if again {
-        (State::Retry, now.wall_seconds_after(backoff_ms))
+    let again = outcome.is_retryable() && has_attempts(claim, rules);
+    let (state, timer, returned) = if again {
+        (State::Retry, now.wall_seconds_after(backoff_ms), claim.returned)
     } else {
-        (State::Idle, rules.schedule.after(fence.round))
+        (State::Idle, rules.schedule.after(fence.round), 0)
     };
-    Record { state, timer, outcome: Some(outcome), ..claim.clone() }
+    Record { state, timer, returned, outcome: Some(outcome), ..claim.clone() }
 }
 
-/// A claim given back: any agent may take the round at once.
+/// A claim given back: any agent may take the round at once, and it counts as no attempt.
 pub(super) fn free(claim: &Record, now: Now) -> Record {
-    Record { state: State::Free, timer: now.wall_seconds(), ..claim.clone() }
+    Record { state: State::Free, timer: now.wall_seconds(), returned: claim.returned + 1, ..claim.clone() }
+}
+
+/// Whether the round of this record may be attempted once more.
+pub(super) fn has_attempts(record: &Record, rules: &Rules) -> bool {
+    record.fence.is_some_and(|fence| {
+        fence.attempt < MAX_ATTEMPT && fence.attempt.saturating_sub(record.returned) < rules.attempts
+    })
 }
 
 /// A round of which every attempt's agent vanished.
@@ -64,6 +74,7 @@ pub(super) fn close(old: &Record, fence: Fence, id: &str, rules: &Rules) -> Reco
     Record {
         id: id.to_owned(),
         timer: rules.schedule.after(fence.round),
+        returned: 0,
         state: State::Idle,
         outcome: Some(if old.state == State::Retry {
             old.outcome.clone().unwrap_or(Outcome::Lost)

@@ -24,6 +24,8 @@ pub struct Contender {
     run: Option<Run>,
     /// The last fence that was handed to a run, which tells a claim that never started from one that did.
     started: Option<Fence>,
+    /// The highest fence that was seen and was due: never claimed again, whatever a hand writes.
+    highest: Option<Fence>,
     /// Failures to reach the arbiter, in a row.
     troubles: u32,
     stop: Stop,
@@ -66,6 +68,10 @@ struct Bid {
     from: Option<Record>,
     /// Until when the lease that it asks for stands.
     lease_until_ms: u64,
+    /// An earlier copy may have been applied, or may yet be: a refusal does not say that it was lost.
+    doubtful: bool,
+    /// The last answer was a refusal.
+    refused: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +107,7 @@ impl Contender {
             phase: Phase::Sleeping { until_ms: now.mono_ms },
             run: None,
             started: None,
+            highest: None,
             troubles: 0,
             stop: Stop::No,
             actions: VecDeque::new(),
@@ -174,8 +181,7 @@ impl Contender {
             Phase::Sleeping { until_ms } if *until_ms <= now.mono_ms => self.read(),
             Phase::Unsure { until_ms, .. } if *until_ms <= now.mono_ms => {
                 if let Phase::Unsure { bid, .. } = mem::replace(&mut self.phase, Phase::Reading) {
-                    self.phase = Phase::Checking(bid);
-                    self.actions.push_back(Action::Read);
+                    self.look_for(bid);
                 }
             }
             Phase::Holding => self.advance_run(now),
@@ -194,36 +200,51 @@ impl Contender {
     }
 
     fn give_back_the_run(&mut self, now: Now) {
-        // While a renewal is under way its outcome decides what stands at the arbiter: it is waited for.
-        if !matches!(self.phase, Phase::Holding) {
-            return;
+        let Some(run) = self.run.take() else { return };
+        self.actions.push_back(Action::Halt(Halt::Shutdown));
+        // While a renewal is under way its outcome decides what there is to give back: it is waited for.
+        if matches!(self.phase, Phase::Holding) {
+            self.give_back(now, run.revision, run.record);
         }
-        if let Some(run) = self.run.take() {
-            self.actions.push_back(Action::Halt(Halt::Shutdown));
-            let record = compose::free(&run.record, now);
-            self.bid(Intent::Free, run.revision, record, Some(run.record), now.mono_ms);
+    }
+
+    fn give_back(&mut self, now: Now, expected: Revision, claim: Record) {
+        let record = compose::free(&claim, now);
+        self.bid(Intent::Free, expected, record, Some(claim), now.mono_ms);
+    }
+
+    /// Ends or gives back a claim of ours that stands while nothing runs for it.
+    fn clear(&mut self, now: Now, expected: Revision, claim: Record) {
+        // Only what never started, or was stopped for the agent's sake, counts as no attempt.
+        if claim.fence != self.started || self.stop == Stop::GiveBack {
+            self.give_back(now, expected, claim);
+        } else {
+            self.finish(now, expected, claim, Outcome::Stopped);
         }
     }
 
     fn advance_run(&mut self, now: Now) {
         match &self.run {
             None => self.read(),
-            Some(run) if run.ended.is_some() => self.finish(now),
+            Some(run) if run.ended.is_some() => {
+                if let Some(run) = self.run.take() {
+                    self.finish(now, run.revision, run.record, run.ended.unwrap_or(Outcome::Stopped));
+                }
+            }
             Some(run) if run.renew_at_ms.is_some_and(|at| at <= now.mono_ms) => {
                 let (expected, old) = (run.revision.clone(), run.record.clone());
-                let record = compose::renewal(&old, &self.rules, now);
+                let elapsed_ms = (now.mono_ms + self.rules.lease_ms).saturating_sub(run.lease_until_ms);
+                let record = compose::renewal(&old, elapsed_ms, &self.rules, now);
                 self.bid(Intent::Renew, expected, record, Some(old), now.mono_ms + self.rules.lease_ms);
             }
             Some(_) => {}
         }
     }
 
-    fn finish(&mut self, now: Now) {
-        let Some(run) = self.run.take() else { return };
-        let outcome = run.ended.unwrap_or(Outcome::Stopped);
-        let wait = self.rules.backoff.after(run.fence.attempt);
-        let record = compose::end(&run.record, outcome, wait, &self.rules, now);
-        self.bid(Intent::Finish, run.revision, record, Some(run.record), now.mono_ms);
+    fn finish(&mut self, now: Now, expected: Revision, claim: Record, outcome: Outcome) {
+        let attempt = claim.fence.map_or(1, |fence| fence.attempt.saturating_sub(claim.returned));
+        let record = compose::end(&claim, outcome, self.rules.backoff.after(attempt), &self.rules, now);
+        self.bid(Intent::Finish, expected, record, Some(claim), now.mono_ms);
     }
 
     fn done(&mut self) {
@@ -237,13 +258,19 @@ impl Contender {
     }
 
     fn bid(&mut self, intent: Intent, expected: Revision, record: Record, from: Option<Record>, lease_until_ms: u64) {
-        let bid = Bid { intent, expected, record, from, lease_until_ms };
-        self.ask(bid);
+        self.ask(Bid { intent, expected, record, from, lease_until_ms, doubtful: false, refused: false });
     }
 
-    fn ask(&mut self, bid: Bid) {
+    fn ask(&mut self, mut bid: Bid) {
+        bid.refused = false;
         self.actions.push_back(Action::Replace { expected: bid.expected.clone(), record: bid.record.clone() });
         self.phase = Phase::Writing(bid);
+    }
+
+    /// Reads the record to learn what came of a replacement.
+    fn look_for(&mut self, bid: Bid) {
+        self.phase = Phase::Checking(bid);
+        self.actions.push_back(Action::Read);
     }
 
     fn notice(&mut self, notice: Notice) {
@@ -289,22 +316,29 @@ impl Contender {
 
     /// What to do about the record as it stands, when we hold nothing.
     fn decide(&mut self, now: Now, observation: &Observation) {
+        let seen = observation.record();
+        if let Ok(Some(record)) = &seen
+            && record.id == self.id
+            && record.state == State::Running
+        {
+            // A run that was stopped, or a claim that was given up as unknown and was applied after all.
+            return self.clear(now, observation.revision.clone(), record.clone());
+        }
         if self.stop != Stop::No {
             return self.done();
         }
-        let record = match observation.record() {
+        let record = match seen {
             Ok(Some(record)) => record,
             Ok(None) => {
-                let record = compose::first_record(&self.id, &self.rules, None, now);
+                let record = compose::first_record(&self.id, &self.rules, self.highest, now);
                 return self.bid(Intent::Create, Revision::Absent, record, None, now.mono_ms);
             }
             Err(unreadable) => return self.unreadable(now, unreadable),
         };
-        if self.is_unstarted_claim_of_ours(&record) {
-            let free = compose::free(&record, now);
-            return self.bid(Intent::Free, observation.revision.clone(), free, Some(record), now.mono_ms);
-        }
-        match verdict(&record, &self.rules, now.wall_seconds()) {
+        let verdict = verdict(&record, self.highest, &self.rules, now.wall_seconds());
+        // A round that is not due yet can only be a hand's, and is forgotten when the hand takes it back.
+        self.highest = self.highest.max(record.fence.filter(|fence| fence.round <= now.wall_seconds()));
+        match verdict {
             Err(unreadable) => self.unreadable(now, unreadable),
             Ok(Verdict::Wait(until)) => self.sleep_until(now, until),
             Ok(Verdict::Close(fence)) => {
@@ -324,11 +358,6 @@ impl Contender {
         }
     }
 
-    /// A claim of ours that was given up as unknown and was applied after all: nothing ran for it.
-    fn is_unstarted_claim_of_ours(&self, record: &Record) -> bool {
-        record.id == self.id && record.state == State::Running && record.fence.is_some() && record.fence != self.started
-    }
-
     fn unreadable(&mut self, now: Now, unreadable: crate::round::Unreadable) {
         self.notice(Notice::Unreadable(unreadable));
         let next = self.rules.schedule.after(now.wall_seconds());
@@ -346,14 +375,24 @@ impl Contender {
     }
 
     fn on_replaced(&mut self, now: Now, outcome: Result<Replaced, String>) {
-        let Phase::Writing(bid) = mem::replace(&mut self.phase, Phase::Holding) else { return };
+        let mut bid = match mem::replace(&mut self.phase, Phase::Holding) {
+            Phase::Writing(bid) => bid,
+            other => return self.phase = other,
+        };
         match outcome {
-            Ok(Replaced::Applied(revision)) => {
-                self.troubles = 0;
-                self.applied(now, bid, revision);
+            Ok(Replaced::Applied(revision)) => self.applied(now, bid, revision),
+            // Somebody else has the round: nothing is asked before the run is stopped.
+            Ok(Replaced::Conflict) if bid.intent == Intent::Renew && !bid.doubtful => {
+                self.lost(&bid);
+                self.read();
             }
-            Ok(Replaced::Conflict) => self.refused(now, &bid),
+            // Or the request arrived twice, and the second copy was refused because the first one was applied.
+            Ok(Replaced::Conflict) => {
+                bid.refused = true;
+                self.look_for(bid);
+            }
             Ok(Replaced::Unknown(reason)) => {
+                bid.doubtful = true;
                 self.notice(Notice::Unknown(reason));
                 // The first time at once; an arbiter that goes on like this is left in peace for a while.
                 let wait = if self.troubles == 0 { 0 } else { self.trouble() };
@@ -369,17 +408,23 @@ impl Contender {
         }
     }
 
-    /// A read tells what came of a replacement of unknown outcome.
-    fn check(&mut self, now: Now, bid: Bid, observation: &Observation) {
+    /// A read tells what came of a replacement that was refused or of unknown outcome.
+    fn check(&mut self, now: Now, mut bid: Bid, observation: &Observation) {
         if observation.is(&bid.record) {
             self.applied(now, bid, observation.revision.clone());
         } else if observation.revision != bid.expected {
-            self.refused(now, &bid);
-        } else if bid.intent == Intent::Claim && (bid.lease_until_ms <= now.mono_ms || self.stop != Stop::No) {
-            // Too late for this very claim. Should it be applied after all, it is seen as ours and given back.
+            self.lost(&bid);
+            self.decide(now, observation);
+        } else if bid.refused {
+            bid.refused = false;
+            self.notice(Notice::WriteFailed("it was refused, although the record is what it was".to_owned()));
+            let until_ms = now.mono_ms + self.trouble();
+            self.phase = Phase::Unsure { bid, until_ms };
+        } else if bid.intent == Intent::Claim && (self.is_late(&bid, now) || self.stop != Stop::No) {
+            // No use for this very claim any more. Should it be applied after all, it is seen as ours and given back.
             self.decide(now, observation);
         } else if bid.intent == Intent::Renew && self.run.is_none() {
-            // The run that it was for was stopped. The record is what it was, and is treated as anybody's.
+            // The run that it was for was stopped.
             self.decide(now, observation);
         } else {
             // The identical replacement, so that an earlier copy on its way can do no harm.
@@ -387,7 +432,13 @@ impl Contender {
         }
     }
 
+    /// Whether a claim leaves too little time for the job by now.
+    fn is_late(&self, claim: &Bid, now: Now) -> bool {
+        claim.lease_until_ms.saturating_sub(now.mono_ms) < self.rules.lease_ms / 2
+    }
+
     fn applied(&mut self, now: Now, bid: Bid, revision: Revision) {
+        self.troubles = 0;
         let observation = Observation { revision, values: vec![bid.record.encode()] };
         let fence = bid.record.fence.unwrap_or(Fence { round: bid.record.timer, attempt: 1 });
         match bid.intent {
@@ -407,11 +458,8 @@ impl Contender {
     }
 
     fn won(&mut self, now: Now, bid: Bid, revision: Revision, fence: Fence) {
-        let left = bid.lease_until_ms.saturating_sub(now.mono_ms);
-        if self.stop != Stop::No || left < self.rules.lease_ms / 2 {
-            // Not worth starting: an answer that came so late leaves no time for the job.
-            let free = compose::free(&bid.record, now);
-            return self.bid(Intent::Free, revision, free, Some(bid.record), now.mono_ms);
+        if self.stop != Stop::No || self.is_late(&bid, now) {
+            return self.give_back(now, revision, bid.record);
         }
         let from = bid.from.as_ref().filter(|old| old.state != State::Idle).map(|old| old.id.clone());
         self.notice(Notice::Won { fence, from });
@@ -423,9 +471,8 @@ impl Contender {
 
     fn renewed(&mut self, now: Now, bid: Bid, revision: Revision, fence: Fence) {
         let Some(run) = self.run.take() else {
-            // The run was stopped when its lease lapsed, before this renewal was known to have come through.
-            self.hold(fence, revision, bid.record, bid.lease_until_ms, Some(Outcome::Stopped));
-            return self.finish(now);
+            // The run was stopped before this renewal was known to have come through.
+            return self.clear(now, revision, bid.record);
         };
         self.notice(Notice::Renewed { fence });
         if run.ended.is_none() {
@@ -442,8 +489,8 @@ impl Contender {
         self.phase = Phase::Holding;
     }
 
-    /// A replacement was refused: the arbiter holds another record.
-    fn refused(&mut self, now: Now, bid: &Bid) {
+    /// A replacement did not happen: the arbiter holds another record.
+    fn lost(&mut self, bid: &Bid) {
         let fence = bid.record.fence.unwrap_or(Fence { round: bid.record.timer, attempt: 1 });
         match bid.intent {
             Intent::Claim => self.notice(Notice::Lost { fence }),
@@ -457,12 +504,6 @@ impl Contender {
                 }
             }
             Intent::Create | Intent::Free | Intent::Close => {}
-        }
-        if self.stop == Stop::No {
-            self.read();
-        } else {
-            self.sleep(now, 0);
-            self.advance(now);
         }
     }
 }

@@ -207,9 +207,91 @@ fn a_retransmitted_update_that_conflicts_with_itself_is_seen_as_ours() {
     zone.replace(&expected, &record);
     a.handle(at(60.1), Event::Replaced(Ok(Replaced::Conflict)));
     let actions = settle(&mut a, at(60.1), &mut zone);
-    assert_eq!(starts(&actions), [fence(60, 2)], "the orphaned claim is given back and the round taken at once");
+    assert_eq!(starts(&actions), [fence(60, 1)]);
+    assert_eq!(zone.record().id, "a");
 }
 
+#[test]
+fn a_renewal_that_is_refused_because_an_earlier_copy_was_applied_keeps_the_run() {
+    let mut zone = Zone::default();
+    let mut a = agent("a", Rules { renew_ms: Some(5_000), ..rules(60) });
+    settle(&mut a, at(0.0), &mut zone);
+    settle(&mut a, at(60.0), &mut zone);
+    let (expected, record) = until_replace(&mut a, at(65.0), &zone);
+    a.handle(at(65.1), Event::Replaced(Ok(Replaced::Unknown("lost".to_owned()))));
+    assert_eq!(until_replace(&mut a, at(65.1), &zone), (expected.clone(), record.clone()));
+    zone.replace(&expected, &record);
+    a.handle(at(65.2), Event::Replaced(Ok(Replaced::Conflict)));
+    let actions = settle(&mut a, at(65.2), &mut zone);
+    assert!(actions.contains(&Action::Extend { lease_until_ms: at(75.0).mono_ms }), "{actions:?}");
+    assert!(!actions.iter().any(|action| matches!(action, Action::Halt(_))), "{actions:?}");
+}
+
+#[test]
+fn an_arbiter_that_refuses_what_it_still_holds_is_left_in_peace_for_a_while() {
+    let mut zone = Zone::default();
+    let mut a = agent("a", rules(60));
+    settle(&mut a, at(0.0), &mut zone);
+    until_replace(&mut a, at(60.0), &zone);
+    let mut waits = Vec::new();
+    let mut now = at(60.0);
+    for _ in 0..4 {
+        a.handle(now, Event::Replaced(Ok(Replaced::Conflict)));
+        assert_eq!(a.poll_action(), Some(Action::Read));
+        a.handle(now, Event::Read(Ok(zone.observe())));
+        let until_ms = a.poll_timeout().expect("it tries again");
+        waits.push(until_ms - now.mono_ms);
+        now = Now { wall_ms: now.wall_ms + until_ms - now.mono_ms, mono_ms: until_ms };
+        until_replace(&mut a, now, &zone);
+    }
+    assert!(waits[0] >= 50 && waits[3] >= 400, "{waits:?}");
+}
+
+#[test]
+fn an_outcome_that_was_learnt_by_reading_ends_the_trouble() {
+    let mut zone = Zone::default();
+    let mut a = agent("a", Rules { renew_ms: Some(1_000), lease_ms: 60_000, ..rules(600) });
+    settle(&mut a, at(0.0), &mut zone);
+    settle(&mut a, at(600.0), &mut zone);
+    for second in 1..20 {
+        let now = at(600.0 + f64::from(second));
+        let (expected, record) = until_replace(&mut a, now, &zone);
+        zone.replace(&expected, &record);
+        a.handle(now, Event::Replaced(Ok(Replaced::Unknown("lost".to_owned()))));
+        assert_eq!(a.poll_action(), Some(Action::Notice(Notice::Unknown("lost".to_owned()))));
+        assert_eq!(a.poll_action(), Some(Action::Read), "the first time at once");
+        a.handle(now, Event::Read(Ok(zone.observe())));
+        while a.poll_action().is_some() {}
+    }
+}
+
+#[test]
+fn a_claim_that_an_outage_made_late_is_made_anew_and_spends_no_attempt() {
+    let mut zone = Zone::default();
+    let mut a = agent("a", rules(60));
+    settle(&mut a, at(0.0), &mut zone);
+    until_replace(&mut a, at(60.0), &zone);
+    a.handle(at(60.1), Event::Replaced(Err("unreachable".to_owned())));
+    let actions = settle(&mut a, at(66.0), &mut zone);
+    assert_eq!(starts(&actions), [fence(60, 1)]);
+    assert_eq!(zone.record().timer, EPOCH + 76, "the lease of the claim that stands is whole");
+}
+
+#[test]
+fn a_claim_that_is_applied_after_it_was_given_up_is_given_back_and_counts_as_no_attempt() {
+    let mut zone = Zone::default();
+    let mut a = agent("a", Rules { attempts: 1, ..rules(60) });
+    settle(&mut a, at(0.0), &mut zone);
+    let (expected, record) = until_replace(&mut a, at(60.0), &zone);
+    a.handle(at(60.1), Event::Replaced(Ok(Replaced::Unknown("late".to_owned()))));
+    a.handle(at(66.0), Event::Read(Ok(zone.observe())));
+    zone.replace(&expected, &record);
+    let again = until_replace(&mut a, at(66.0), &zone);
+    assert_eq!(zone.replace(&again.0, &again.1), Replaced::Conflict);
+    a.handle(at(66.1), Event::Replaced(Ok(Replaced::Conflict)));
+    assert_eq!(starts(&settle(&mut a, at(66.1), &mut zone)), [fence(60, 2)]);
+    assert_eq!(zone.record().returned, 1);
+}
 #[test]
 fn a_renewal_keeps_the_claim_and_one_that_finds_another_record_stops_the_run() {
     let mut zone = Zone::default();
@@ -267,7 +349,10 @@ fn a_record_set_back_by_hand_does_not_set_back_the_fence() {
 #[test]
 fn nobody_runs_from_garbage_two_records_or_a_timer_absurdly_far_ahead() {
     let far = format!(r#"{{"id":"x","timer":{},"timerold":0}}"#, EPOCH + 200_000);
-    for values in [vec!["v=spf1 -all"], vec![&far], vec![r#"{"id":"x","timer":1}"#, r#"{"id":"y","timer":1}"#]] {
+    let far_round = format!(r#"{{"id":"x","timer":{EPOCH},"timerold":0,"r":{},"a":1}}"#, EPOCH + 200_000);
+    for values in
+        [vec!["v=spf1 -all"], vec![&far], vec![&far_round], vec![r#"{"id":"x","timer":1}"#, r#"{"id":"y","timer":1}"#]]
+    {
         let mut zone = Zone(values.iter().map(|value| value.as_bytes().to_vec()).collect());
         let mut a = agent("a", rules(60));
         let actions = settle(&mut a, at(1.0), &mut zone);
@@ -312,4 +397,129 @@ fn stopping_without_a_run_is_done_at_once() {
     a.handle(at(1.0), Event::Stop);
     assert_eq!(settle(&mut a, at(1.0), &mut zone), [Action::Done]);
     assert_eq!(a.poll_timeout(), None);
+}
+
+#[test]
+fn stopping_in_the_middle_of_a_renewal_halts_the_run_at_once_and_gives_the_round_back() {
+    for is_applied in [true, false] {
+        let mut zone = Zone::default();
+        let mut a = agent("a", Rules { renew_ms: Some(5_000), ..rules(60) });
+        settle(&mut a, at(0.0), &mut zone);
+        settle(&mut a, at(60.0), &mut zone);
+        let (expected, record) = until_replace(&mut a, at(65.0), &zone);
+        a.handle(at(65.1), Event::GiveBack);
+        assert_eq!(a.poll_action(), Some(Action::Halt(Halt::Shutdown)));
+        if is_applied {
+            zone.replace(&expected, &record);
+        }
+        a.handle(at(65.2), Event::Replaced(Ok(Replaced::Unknown("lost".to_owned()))));
+        let actions = settle(&mut a, at(65.2), &mut zone);
+        assert!(actions.contains(&Action::Notice(Notice::Freed { fence: fence(60, 1) })), "{actions:?}");
+        assert_eq!(actions.last(), Some(&Action::Done));
+        assert_eq!((zone.record().state, zone.record().returned), (State::Free, 1));
+    }
+}
+
+#[test]
+fn stopping_gives_back_a_claim_that_was_won_without_anybody_knowing() {
+    let mut zone = Zone::default();
+    let mut a = agent("a", rules(60));
+    settle(&mut a, at(0.0), &mut zone);
+    let (expected, record) = until_replace(&mut a, at(60.0), &zone);
+    a.handle(at(60.1), Event::Stop);
+    zone.replace(&expected, &record);
+    a.handle(at(60.2), Event::Replaced(Ok(Replaced::Conflict)));
+    let actions = settle(&mut a, at(60.2), &mut zone);
+    assert_eq!(actions, [Action::Notice(Notice::Freed { fence: fence(60, 1) }), Action::Done]);
+}
+
+#[test]
+fn what_was_given_back_leaves_every_attempt_to_the_others() {
+    let mut zone = Zone::default();
+    let rules = Rules { attempts: 2, ..rules(60) };
+    let mut a = agent("a", rules.clone());
+    settle(&mut a, at(0.0), &mut zone);
+    for (name, attempt) in [("b", 1), ("c", 2), ("d", 3)] {
+        let mut agent = agent(name, rules.clone());
+        assert_eq!(starts(&settle(&mut agent, at(60.0), &mut zone)), [fence(60, attempt)]);
+        agent.handle(at(60.1), Event::GiveBack);
+        settle(&mut agent, at(60.1), &mut zone);
+    }
+    for (second, attempt, state) in [(61.0, 4, State::Retry), (64.0, 5, State::Idle)] {
+        assert_eq!(starts(&settle(&mut a, at(second), &mut zone)), [fence(60, attempt)]);
+        a.handle(at(second), Event::Ended(Outcome::Timeout));
+        settle(&mut a, at(second), &mut zone);
+        assert_eq!(zone.record().state, state);
+    }
+    assert_eq!(zone.record().returned, 0);
+}
+
+#[test]
+fn a_run_that_outlived_its_lease_is_ended_as_stopped_when_nobody_took_the_round() {
+    let mut zone = Zone::default();
+    let mut a = agent("a", rules(60));
+    settle(&mut a, at(0.0), &mut zone);
+    settle(&mut a, at(60.0), &mut zone);
+    let actions = settle(&mut a, at(70.0), &mut zone);
+    assert_eq!(actions[0], Action::Halt(Halt::Lapsed));
+    let record = zone.record();
+    assert_eq!((record.state, record.outcome, record.timer), (State::Retry, Some(Outcome::Stopped), EPOCH + 71));
+}
+
+#[test]
+fn a_wall_clock_that_is_set_back_shortens_no_lease() {
+    let mut zone = Zone::default();
+    let mut a = agent("a", Rules { renew_ms: Some(5_000), ..rules(60) });
+    settle(&mut a, at(0.0), &mut zone);
+    settle(&mut a, at(60.0), &mut zone);
+    for second in [65.0, 70.0, 75.0] {
+        let set_back = Now { wall_ms: at(second).wall_ms - 3_600_000, ..at(second) };
+        settle(&mut a, set_back, &mut zone);
+        let end = at(second).wall_seconds() + 10;
+        assert!(zone.record().timer >= end, "{} is before {end}", zone.record().timer);
+    }
+}
+
+#[test]
+fn a_fence_that_was_seen_is_not_claimed_again_whatever_a_hand_does() {
+    for is_deleted in [true, false] {
+        let mut zone = Zone::default();
+        let (mut a, mut b) = (agent("a", rules(60)), agent("b", rules(60)));
+        settle(&mut a, at(0.0), &mut zone);
+        settle(&mut a, at(60.0), &mut zone);
+        settle(&mut b, at(60.0), &mut zone);
+        if is_deleted {
+            // And the clock of the one that writes it again is behind.
+            zone.0.clear();
+            settle(&mut b, Now { wall_ms: at(59.0).wall_ms, ..at(65.0) }, &mut zone);
+            settle(&mut b, Now { wall_ms: at(59.0).wall_ms, ..at(91.0) }, &mut zone);
+            assert_eq!(zone.record().timer, EPOCH + 120);
+        } else {
+            zone.put(&format!(r#"{{"id":"x","timer":{},"timerold":0}}"#, EPOCH + 60));
+            assert_eq!(starts(&settle(&mut b, at(95.0), &mut zone)), []);
+        }
+        assert_eq!(starts(&settle(&mut b, at(121.0), &mut zone)), [fence(120, 1)]);
+    }
+}
+
+#[test]
+fn a_round_in_the_future_holds_nobody_up_once_the_hand_has_taken_it_back() {
+    let mut zone = Zone::default();
+    zone.put(&format!(r#"{{"id":"x","timer":{},"timerold":0,"r":{},"a":1}}"#, EPOCH + 60, EPOCH + 36_000));
+    let mut a = agent("a", rules(60));
+    assert_eq!(starts(&settle(&mut a, at(60.0), &mut zone)), []);
+    zone.put(&format!(r#"{{"id":"x","timer":{},"timerold":0}}"#, EPOCH + 120));
+    assert_eq!(starts(&settle(&mut a, at(120.0), &mut zone)), [fence(120, 1)]);
+}
+
+#[test]
+fn an_answer_that_was_not_asked_for_changes_nothing() {
+    let mut zone = Zone::default();
+    let mut a = agent("a", rules(60));
+    settle(&mut a, at(0.0), &mut zone);
+    let due = a.poll_timeout();
+    a.handle(at(1.0), Event::Replaced(Ok(Replaced::Conflict)));
+    a.handle(at(1.0), Event::Read(Ok(Observation::absent())));
+    a.handle(at(1.0), Event::Ended(Outcome::Ok));
+    assert_eq!((a.poll_action(), a.poll_timeout()), (None, due));
 }

@@ -1,5 +1,6 @@
 //! What a record asks an agent to do now: a pure function of the record, the rules and the time.
 
+use super::compose::has_attempts;
 use super::{Now, Rules};
 use crate::round::{Fence, Observation, Record, State, Unreadable};
 
@@ -10,7 +11,7 @@ use crate::round::{Fence, Observation, Record, State, Unreadable};
 pub fn readable(seen: &Observation, rules: &Rules, now: Now) -> Result<Option<Record>, Unreadable> {
     let record = seen.record()?;
     if let Some(record) = &record {
-        verdict(record, rules, now.wall_seconds())?;
+        verdict(record, None, rules, now.wall_seconds())?;
     }
     Ok(record)
 }
@@ -26,25 +27,31 @@ pub(super) enum Verdict {
     Close(Fence),
 }
 
-/// What to do with a record at the second `now` (since the Unix epoch).
+/// What to do with a record at the second `now` (since the Unix epoch), when the highest fence ever seen is `highest`.
 ///
 /// # Errors
-/// [`Unreadable::FarAhead`]: the timer cannot be meant.
-pub(super) fn verdict(record: &Record, rules: &Rules, now: u64) -> Result<Verdict, Unreadable> {
+/// [`Unreadable::FarAhead`], [`Unreadable::RoundFarAhead`]: the timer or the round cannot be meant.
+pub(super) fn verdict(record: &Record, highest: Option<Fence>, rules: &Rules, now: u64) -> Result<Verdict, Unreadable> {
+    let horizon = horizon(rules, now);
     let ahead = record.timer.saturating_sub(now);
-    if ahead > horizon(rules, now) {
+    if ahead > horizon {
         return Err(Unreadable::FarAhead(ahead));
+    }
+    let ahead = record.fence.map_or(0, |fence| fence.round.saturating_sub(now));
+    if ahead > horizon {
+        return Err(Unreadable::RoundFarAhead(ahead));
+    }
+    if record.fence < highest {
+        // Written by a hand, or by an agent that knows no fences: only its timer says anything.
+        return Ok(idle(record.timer, highest, rules, now));
     }
     Ok(match (record.state, record.fence) {
         (State::Idle, fence) => idle(record.timer, fence, rules, now),
         _ if now < record.timer => Verdict::Wait(record.timer),
         // A state but idle without a fence does not decode; were one made by hand, its timer alone would count.
         (_, None) => idle(record.timer, None, rules, now),
-        (State::Free, Some(fence)) => Verdict::Claim(next_attempt(fence)),
-        (State::Running | State::Retry, Some(fence)) if fence.attempt < rules.attempts => {
-            Verdict::Claim(next_attempt(fence))
-        }
-        (State::Running | State::Retry, Some(fence)) => Verdict::Close(fence),
+        (_, Some(fence)) if has_attempts(record, rules) => Verdict::Claim(next_attempt(fence)),
+        (_, Some(fence)) => Verdict::Close(fence),
     })
 }
 

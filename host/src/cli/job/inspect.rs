@@ -1,0 +1,121 @@
+//! `soloist job inspect`: what a module is and needs, before anybody runs it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::super::output;
+use super::load;
+use crate::capability;
+use crate::runtime::{Engine, Import, Module, is_wasi};
+
+/// The world that every job exports.
+const WORLD: &str = "soloist:job/job@0.1.0";
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The module: a component, or its text.
+    file: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What an import asks of the host.
+enum Needs {
+    /// Every job has it.
+    Nothing,
+    /// A grant: its key and the line to write.
+    Grant(&'static str, &'static str),
+    /// This host does not have it.
+    Unavailable,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let engine = Engine::new()?;
+    let module = load(&engine, &args.file).await?;
+    let file = args.file.display().to_string();
+    if args.json {
+        print_json(&file, &module);
+    } else {
+        print_text(&file, &module);
+    }
+    let runs_here = module.imports().iter().all(|import| !matches!(needs(import), Needs::Unavailable));
+    Ok(if runs_here { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn needs(import: &Import) -> Needs {
+    if !import.callable || is_wasi(&import.interface) {
+        return Needs::Nothing;
+    }
+    match capability::find(&import.interface) {
+        None => Needs::Unavailable,
+        Some(capability) => capability.grant.map_or(Needs::Nothing, |line| Needs::Grant(capability.name, line)),
+    }
+}
+
+/// The lines that the job's grants need, each once.
+fn grants(module: &Module) -> Vec<(&'static str, &'static str)> {
+    let mut grants = Vec::new();
+    for import in module.imports() {
+        if let Needs::Grant(name, line) = needs(import)
+            && !grants.contains(&(name, line))
+        {
+            grants.push((name, line));
+        }
+    }
+    grants
+}
+
+fn print_text(file: &str, module: &Module) {
+    let field = |name: &str, value: &dyn std::fmt::Display| output::data(format!("{name:<9}{value}"));
+    field("file", &file);
+    field("kind", &module.kind());
+    field("size", &format!("{} bytes", module.size()));
+    field("digest", &format!("sha256:{}", module.digest()));
+    field("world", &WORLD);
+    if module.imports().is_empty() {
+        field("imports", &"nothing");
+    }
+    for (index, import) in module.imports().iter().enumerate() {
+        let note = match needs(import) {
+            Needs::Nothing => "every job may".to_owned(),
+            Needs::Grant(name, _) => format!("with the grant `{name}`"),
+            Needs::Unavailable => "not on this host".to_owned(),
+        };
+        field(if index == 0 { "imports" } else { "" }, &format!("{:<40} {note}", import.interface.to_string()));
+    }
+    let grants = grants(module);
+    if grants.is_empty() {
+        field("grants", &"none needed");
+    }
+    for (index, (_, line)) in grants.iter().enumerate() {
+        field(if index == 0 { "grants" } else { "" }, line);
+    }
+}
+
+fn print_json(file: &str, module: &Module) {
+    let imports: Vec<_> = module
+        .imports()
+        .iter()
+        .map(|import| {
+            let (grant, available) = match needs(import) {
+                Needs::Nothing => (None, true),
+                Needs::Grant(name, _) => (Some(name), true),
+                Needs::Unavailable => (None, false),
+            };
+            json!({ "interface": import.interface.to_string(), "grant": grant, "available": available })
+        })
+        .collect();
+    output::data(json!({
+        "file": file,
+        "kind": module.kind().to_string(),
+        "size": module.size(),
+        "digest": format!("sha256:{}", module.digest()),
+        "world": WORLD,
+        "imports": imports,
+        "grants": grants(module).iter().map(|(name, _)| *name).collect::<Vec<_>>(),
+    }));
+}

@@ -1,0 +1,262 @@
+//! `soloist job run`: the author's loop, one run of a module with the grants that it would have.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use super::super::log::LogFormat;
+use super::super::output::{self, WithHint};
+use super::super::settings;
+use super::{hinted, load};
+use crate::capability::slack::SlackConfig;
+use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
+use crate::round::{Fence, Outcome};
+use crate::runtime::{self, Engine, Lease, Limits, Report, Request, wall_ms};
+
+/// How long a run may take where nothing else is asked for.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The longest run from the command line.
+const MAX_TIMEOUT: Duration = Duration::from_hours(24);
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The module: a component, or its text.
+    file: PathBuf,
+    /// The job's name, as the module is told it. By default the file's name; with `--config`, its only job.
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// Run it as a job of this configuration: with its grants, settings and limits.
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["grant_http", "grant_slack", "slack_token_env"])]
+    config: Option<PathBuf>,
+    /// Allow HTTP requests to this origin: `https://api.example.com`, `http://127.0.0.1:8080`. Repeatable.
+    #[arg(long, value_name = "ORIGIN")]
+    grant_http: Vec<String>,
+    /// Allow messages to this Slack channel: `#ops`. Repeatable.
+    #[arg(long, value_name = "CHANNEL")]
+    grant_slack: Vec<String>,
+    /// The environment variable that holds the Slack bot token.
+    #[arg(long, value_name = "VARIABLE")]
+    slack_token_env: Option<String>,
+    /// A setting of the job: a TOML value (`200`, `true`, `["a"]`), or else text. Repeatable.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    settings: Vec<(String, Value)>,
+    /// How long the run may take. By default 20s, or what the configuration says.
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    timeout: Option<Duration>,
+    /// How much memory the module may have. By default 256MiB, or what the configuration says.
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    memory: Option<usize>,
+}
+
+/// A job to run once: what a configuration or the command line says of it.
+#[derive(Debug)]
+pub struct Job {
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub grants: Grants,
+    /// What serves the grants.
+    pub services: Services,
+    /// Its own settings.
+    pub settings: Map<String, Value>,
+    /// What it may use.
+    pub limits: Limits,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCode> {
+    let mut job = match &args.config {
+        Some(path) => configured(path, args.job.as_deref())?,
+        None => described(&args)?,
+    };
+    job.settings.extend(args.settings);
+    job.timeout = args.timeout.unwrap_or(job.timeout);
+    job.limits.memory = args.memory.unwrap_or(job.limits.memory);
+    once(&args.file, job, format).await
+}
+
+/// The job of this name in a configuration, or its only one.
+fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
+    let config = settings::load(path)?;
+    let job = match (name, config.jobs.as_slice()) {
+        (None, [only]) => only,
+        (Some(name), _) => settings::with_hint(config.job(name))?,
+        (None, jobs) => {
+            let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
+            return Err(anyhow!("the configuration has {} jobs", jobs.len()))
+                .hint(format!("name one with `--job`: `{}`", names.join("`, `")));
+        }
+    };
+    Ok(Job {
+        name: job.name.clone(),
+        grants: job.grants.clone(),
+        services: Services::new(&config.services, &config.base)?,
+        settings: job.settings.as_ref().clone(),
+        limits: job.limits.clone(),
+        timeout: job.timeout,
+    })
+}
+
+/// The job that the flags describe; its settings are still to be added.
+fn described(args: &Args) -> anyhow::Result<Job> {
+    let grants = Grants {
+        http: granted(&args.grant_http, |origins| http::Grant::of(origins).map_err(Into::into))?,
+        slack: granted(&args.grant_slack, |channels| slack::Grant::of(channels).map_err(|error| anyhow!(error)))?,
+    };
+    let slack = SlackConfig { token_env: args.slack_token_env.clone(), ..SlackConfig::default() };
+    let services = Services::new(&ServicesConfig { slack, ..ServicesConfig::default() }, Path::new("."))?;
+    let stem = args.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    Ok(Job {
+        name: args.job.clone().or(stem).unwrap_or_else(|| "job".to_owned()),
+        grants,
+        services,
+        settings: Map::new(),
+        limits: Limits::default(),
+        timeout: TIMEOUT,
+    })
+}
+
+/// A grant of what was named on the command line; none where nothing was.
+fn granted<T>(named: &[String], grant: impl FnOnce(Vec<&str>) -> anyhow::Result<T>) -> anyhow::Result<Option<T>> {
+    if named.is_empty() {
+        return Ok(None);
+    }
+    grant(named.iter().map(String::as_str).collect()).map(Some)
+}
+
+/// Runs a module once, without arbitration, and prints its summary. Ctrl-C stops the run.
+///
+/// # Errors
+/// The module could not be read, is no job or was not granted what it imports.
+pub async fn once(file: &Path, job: Job, format: LogFormat) -> anyhow::Result<ExitCode> {
+    let engine = Engine::new()?;
+    let module = load(&engine, file).await?;
+    let capabilities = Arc::new(Granted::new(job.grants, job.services));
+    let prepared = hinted(module.prepare(&job.name, capabilities))
+        .with_context(|| format!("the module `{}` cannot be run", file.display()))?;
+    let now = wall_ms();
+    let cancel = CancellationToken::new();
+    let request = Request {
+        job: job.name.clone(),
+        agent: "job-run".to_owned(),
+        fence: Fence { round: now / 1000, attempt: 1 },
+        due_ms: now,
+        previous: None,
+        deadline: job.timeout,
+        lease: Lease::unlimited(),
+        cancel: cancel.clone(),
+        settings: Arc::new(job.settings),
+        limits: job.limits,
+    };
+    let running = runtime::run(&prepared, request);
+    tokio::pin!(running);
+    let report = tokio::select! {
+        report = &mut running => report,
+        _ = tokio::signal::ctrl_c() => {
+            cancel.cancel();
+            running.await
+        }
+    };
+    Ok(show(&job.name, &report, format))
+}
+
+fn show(name: &str, report: &Report, format: LogFormat) -> ExitCode {
+    tracing::info!(
+        job = name,
+        outcome = %report.outcome,
+        elapsed = ?report.elapsed,
+        peak_memory = report.peak_memory,
+        printed = report.output.total,
+        "the run has ended"
+    );
+    if report.outcome.is_ok() {
+        output::data(&report.message);
+        return ExitCode::SUCCESS;
+    }
+    let error = format!("job `{name}` failed with `{}`: {}", report.outcome, report.message);
+    let hint = match report.outcome {
+        Outcome::Timeout => Some("give it more time with `--timeout`"),
+        Outcome::Memory => Some("give it more with `--memory`"),
+        _ => None,
+    };
+    output::print_problem(&error, hint, format);
+    ExitCode::FAILURE
+}
+
+/// `key=value`, the value as TOML where it is that, else as text.
+fn setting(text: &str) -> Result<(String, Value), String> {
+    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write it as `key=value`")?;
+    let parsed = toml::from_str::<Map<String, Value>>(&format!("value = {value}"));
+    let value = parsed.ok().filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
+    let text = text[key.len() + 1..].to_owned();
+    Ok((key.to_owned(), value.unwrap_or(Value::String(text))))
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time.is_zero() || time > MAX_TIMEOUT {
+        return Err("it must be more than nothing and at most a day".to_owned());
+    }
+    Ok(time)
+}
+
+/// A size with a unit: `256MiB`, `64KiB`, `1GiB`, or plain bytes.
+fn memory(text: &str) -> Result<usize, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        _ => return Err("its unit must be `KiB`, `MiB` or `GiB`".to_owned()),
+    };
+    let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| "write a number and a unit, as in `256MiB`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_is_toml_or_text() {
+        for (text, value) in [
+            ("url=https://example.com/?a=b", Value::from("https://example.com/?a=b")),
+            ("status=200", Value::from(200)),
+            ("quick=true", Value::from(true)),
+            ("name=\"200\"", Value::from("200")),
+            ("list=[1, 2]", serde_json::json!([1, 2])),
+            ("empty=", Value::from("")),
+            ("two=1\nb = 2", Value::from("1\nb = 2")),
+        ] {
+            let key = text.split('=').next().unwrap();
+            assert_eq!(setting(text), Ok((key.to_owned(), value)), "{text}");
+        }
+        assert!(setting("nothing").is_err() && setting("=x").is_err());
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(memory("256MiB"), Ok(256 << 20));
+        assert_eq!(memory("64 KiB"), Ok(64 << 10));
+        assert_eq!(memory("1000"), Ok(1000));
+        for wrong in ["", "MiB", "0MiB", "1MB", "-1MiB", "99999999999999999999GiB"] {
+            assert!(memory(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_is_bounded() {
+        assert_eq!(timeout("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(timeout("0s").is_err() && timeout("2days").is_err() && timeout("soon").is_err());
+    }
+}

@@ -1,0 +1,254 @@
+//! Agents as they run in earnest: `soloist run` processes that share nothing but a record, and are killed with the value
+//! that stands for them.
+
+mod clock;
+mod log;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use soloist::arbiter::Arbiter as _;
+use soloist::arbiter::rfc2136::{self, Rfc2136};
+use soloist::arbiter::tsig::Key;
+use soloist::round::{Observation, Record, Replaced, State};
+use tempfile::TempDir;
+
+pub use self::clock::{eventually, now_ms, until_ms};
+pub use self::log::{Event, Log};
+use crate::hand::name;
+use crate::servers::ZONE;
+
+/// How long agents have to start and to load their modules, with every core busy.
+const START: Duration = Duration::from_secs(60);
+
+/// How long a process that was asked to end may take.
+const END: Duration = Duration::from_secs(30);
+
+/// Agents with one configuration, in a directory of their own.
+#[derive(Debug)]
+pub struct Fleet {
+    home: TempDir,
+    server: SocketAddr,
+    key: Key,
+    jobs: usize,
+    agents: BTreeMap<String, Child>,
+    log: Log,
+}
+
+impl Fleet {
+    /// Writes the key and the configuration: `tables` are all of its tables but `[arbiter]`, with paths relative to
+    /// [`home`](Self::home).
+    ///
+    /// # Panics
+    /// They cannot be written.
+    pub fn new(server: SocketAddr, key: &Key, tables: &str) -> Self {
+        let home = tempfile::Builder::new().prefix("fleet-").tempdir().expect("there is room for a directory");
+        let arbiter = format!(
+            "[arbiter]\nkind = \"rfc2136\"\nserver = \"{server}\"\nzone = \"{ZONE}\"\n\
+             key = {{ name = \"{}\", algorithm = \"{}\", secret-file = \"key\" }}\n\n",
+            key.name(),
+            key.algorithm().name()
+        );
+        std::fs::write(home.path().join("key"), key.secret_base64()).expect("the key can be written");
+        std::fs::write(home.path().join("soloist.toml"), arbiter + tables).expect("the configuration can be written");
+        let jobs = tables.lines().filter(|line| is_job(line)).count();
+        Self { home, server, key: key.clone(), jobs, agents: BTreeMap::new(), log: Log::default() }
+    }
+
+    /// The configuration's directory.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// What the agents say.
+    pub const fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Starts an agent.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn start(&mut self, agent: &str) {
+        let mut child = Command::new(crate::binary::soloist())
+            // Should this process be killed, none of its agents stays.
+            .args(["--log-format", "json", "run", "--end-with-parent", "--config"])
+            .arg(self.path("soloist.toml"))
+            .env("SOLOIST_AGENT_NAME", agent)
+            .env("SOLOIST_LOG", "info,soloist=debug,hickory_net=warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("an agent starts");
+        self.log.follow(agent, child.stderr.take().expect("stderr is piped"));
+        let before = self.agents.insert(agent.to_owned(), child);
+        assert!(before.is_none(), "there is an agent `{agent}` already");
+    }
+
+    /// Starts agents, and waits until each has a module for each job.
+    ///
+    /// # Panics
+    /// One does not get so far.
+    pub async fn start_all(&mut self, agents: &[&str]) {
+        for agent in agents {
+            self.start(agent);
+        }
+        for agent in agents {
+            let loaded = |event: &Event| event.agent == *agent && event.kind() == "swapped";
+            eventually(&format!("`{agent}` loads its modules"), START, async || {
+                (self.log.all(loaded).len() >= self.jobs).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// The process of an agent.
+    ///
+    /// # Panics
+    /// It was not started, or was killed.
+    pub fn pid(&self, agent: &str) -> u32 {
+        self.child(agent).id()
+    }
+
+    fn child(&self, agent: &str) -> &Child {
+        self.agents.get(agent).unwrap_or_else(|| panic!("there is no agent `{agent}`"))
+    }
+
+    fn signal(&self, agent: &str, signal: Signal) -> Pid {
+        let pid = i32::try_from(self.pid(agent)).ok().and_then(Pid::from_raw).expect("a process has an id");
+        // A child that has ended stays there until it is waited for: its id is no other's.
+        kill_process(pid, signal).expect("an own child can be sent a signal");
+        pid
+    }
+
+    /// Kills an agent (SIGKILL), and waits until it is gone. It can be started again.
+    pub fn kill(&mut self, agent: &str) {
+        self.signal(agent, Signal::KILL);
+        self.take(agent).wait().expect("a child can be waited for");
+    }
+
+    /// Freezes an agent (SIGSTOP), and returns when all of it stands still.
+    pub fn freeze(&self, agent: &str) {
+        let pid = self.signal(agent, Signal::STOP);
+        let status = waitpid(Some(pid), WaitOptions::UNTRACED).expect("a child can be waited for");
+        assert!(status.is_some_and(|(_, status)| status.stopped()), "`{agent}` ended when it was to be frozen");
+    }
+
+    /// Lets an agent go on (SIGCONT).
+    pub fn thaw(&self, agent: &str) {
+        self.signal(agent, Signal::CONT);
+    }
+
+    /// Asks an agent to end (SIGTERM).
+    pub fn terminate(&self, agent: &str) {
+        self.signal(agent, Signal::TERM);
+    }
+
+    /// Waits until an agent that was asked to end does.
+    pub async fn ended(&mut self, agent: &str) -> ExitStatus {
+        let mut child = self.take(agent);
+        eventually(&format!("`{agent}` ends"), END, async || child.try_wait().expect("a child can be waited for")).await
+    }
+
+    fn take(&mut self, agent: &str) -> Child {
+        self.agents.remove(agent).unwrap_or_else(|| panic!("there is no agent `{agent}`"))
+    }
+
+    /// The most memory that an agent has had in RAM (`VmHWM`) and what it has now (`VmRSS`), in bytes.
+    pub fn memory(&self, agent: &str) -> (u64, u64) {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid(agent))).expect("Linux, and it runs");
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
+            let kib = line.trim_start_matches(':').trim().trim_end_matches(" kB");
+            kib.parse::<u64>().expect("it is a number of kB") * 1024
+        };
+        (field("VmHWM"), field("VmRSS"))
+    }
+
+    /// The arbiter of a record, as an agent has it.
+    ///
+    /// # Panics
+    /// The record is not in the zone.
+    pub fn arbiter(&self, record: &str) -> Rfc2136 {
+        Rfc2136::new(rfc2136::Options {
+            server: self.server,
+            zone: name(ZONE),
+            record: name(record),
+            key: self.key.clone(),
+            ttl: rfc2136::DEFAULT_TTL,
+            timeout: Duration::from_secs(10),
+        })
+        .expect("the record is in the zone")
+    }
+
+    /// What stands at a record.
+    ///
+    /// # Panics
+    /// The server does not tell.
+    pub async fn read(&self, record: &str) -> (Observation, Record) {
+        let seen = self.arbiter(record).read().await.expect("the server tells what stands there");
+        let found = seen.record().expect("it is a record").expect("there is a record");
+        (seen, found)
+    }
+
+    /// Puts an idle record there, whatever stood there before: the next round is due at this second.
+    ///
+    /// # Panics
+    /// The server does not take it.
+    pub async fn due_at(&self, record: &str, second: u64) {
+        let arbiter = self.arbiter(record);
+        let seen = arbiter.read().await.expect("the server tells what stands there");
+        let idle = Record {
+            id: "a-hand".to_owned(),
+            timer: second,
+            timerold: 0,
+            fence: None,
+            returned: 0,
+            state: State::Idle,
+            outcome: None,
+            module: None,
+            extra: serde_json::Map::default(),
+        };
+        let written = arbiter.replace(&seen.revision, &idle).await.expect("the server takes it");
+        assert!(matches!(written, Replaced::Applied(_)), "{written:?}");
+    }
+}
+
+fn is_job(line: &str) -> bool {
+    line.trim().strip_prefix("[job.").is_some_and(|name| !name.contains('.'))
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        for child in self.agents.values_mut() {
+            // It may have ended by itself: then there is nothing to kill.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            self.show_logs();
+        }
+    }
+}
+
+impl Fleet {
+    #[expect(clippy::print_stderr, reason = "the test harness shows it with the failed test")]
+    fn show_logs(&self) {
+        let mut agents: Vec<String> = self.log.all(|_| true).into_iter().map(|event| event.agent).collect();
+        agents.sort();
+        agents.dedup();
+        for agent in agents {
+            eprintln!("--- the log of `{agent}` ends with:\n{}", self.log.tail(&agent));
+        }
+    }
+}
