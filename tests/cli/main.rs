@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod help;
 mod init;
+mod job;
 mod output;
 mod shell;
 mod signals;

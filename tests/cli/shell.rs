@@ -129,8 +129,16 @@ impl Shell {
             text = text.replace(from, to);
         }
         text = replace(&text, time, "[TIME]");
-        text = replace(&text, id, "tester-[RANDOM]");
+        text = replace(&text, |rest| hexadecimal_after("tester-", 16, rest), "tester-[RANDOM]");
         text = replace(&text, |rest| digits_before(rest, " ms"), "[N] ms");
+        text = replace(&text, |rest| hexadecimal_after("sha256:", 64, rest), "sha256:[DIGEST]");
+        text = replace(&text, |rest| hexadecimal_after("sha256 ", 12, rest), "sha256 [DIGEST]");
+        text = replace(&text, |rest| hexadecimal_after("module=", 12, rest), "module=[DIGEST]");
+        text = replace(&text, |rest| rest.strip_prefix("size     ").map(|size| 9 + digits(size)), "size     [N]");
+        text = replace(&text, |rest| rest.strip_prefix("\"size\":").map(|size| 7 + digits(size)), "\"size\":[N]");
+        text = replace(&text, |rest| value_of("fence", rest), "fence=[FENCE]");
+        text = replace(&text, |rest| value_of("elapsed", rest), "elapsed=[SPAN]");
+        text = replace(&text, |rest| rest.strip_prefix("from round ").map(|_| 21), "from round [ROUND]");
         text = replace(&text, |rest| rest.strip_prefix("[TIME] (in ").map(|_| end(rest)), "[TIME] (in [SPAN])");
         replace(&text, |rest| Some(end(rest)).filter(|end| is_past(&rest[..*end])), "[TIME] ([SPAN] ago)")
     }
@@ -162,15 +170,25 @@ fn time(rest: &str) -> Option<usize> {
     rest[PATTERN.len() + fraction..].starts_with('Z').then_some(PATTERN.len() + fraction + 1)
 }
 
-/// `tester-0123456789abcdef`.
-fn id(rest: &str) -> Option<usize> {
-    let random = rest.strip_prefix("tester-")?.get(..16)?;
-    random.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some("tester-".len() + 16)
+fn digits_before(rest: &str, unit: &str) -> Option<usize> {
+    let digits = digits(rest);
+    (digits > 0 && rest[digits..].starts_with(unit)).then_some(digits + unit.len())
 }
 
-fn digits_before(rest: &str, unit: &str) -> Option<usize> {
-    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-    (digits > 0 && rest[digits..].starts_with(unit)).then_some(digits + unit.len())
+fn digits(rest: &str) -> usize {
+    rest.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+/// So many hexadecimal digits after a word.
+fn hexadecimal_after(word: &str, length: usize, rest: &str) -> Option<usize> {
+    let hexadecimal = rest.strip_prefix(word)?.get(..length)?;
+    hexadecimal.bytes().all(|byte| byte.is_ascii_hexdigit()).then_some(word.len() + length)
+}
+
+/// `name=value`, to the next space.
+fn value_of(name: &str, rest: &str) -> Option<usize> {
+    rest.strip_prefix(name)?.strip_prefix('=')?;
+    Some(rest.find([' ', '\n']).unwrap_or(rest.len()))
 }
 
 fn end(rest: &str) -> usize {

@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use super::output::{self, WithHint as _};
-use super::settings::{load, with_hint};
 use crate::agent;
 use crate::arbiter;
-use crate::config::{Arbiter, Job};
+use crate::config::{Arbiter, Config, Job};
 use crate::round::contender::{Now, first_record, readable};
 use crate::round::{Fence, Observation, Record, Replaced};
 use crate::runtime::clock;
@@ -42,14 +41,14 @@ pub struct Args {
 /// # Errors
 /// A record is there and cannot be read, and `--repair` was not given; the arbiter does not answer or refuses.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let config = load(&args.config)?;
+    let config = Config::load(&args.config)?;
     if matches!(config.arbiter, Arbiter::Memory) {
         return Err(anyhow::anyhow!("{}: the arbiter is `memory`", args.config.display()))
             .hint("only the agent itself sees such records, and it creates them: `soloist run`");
     }
     let arbiters = agent::arbiters(&config).await?;
     let jobs: Vec<&Job> = match &args.name {
-        Some(name) => vec![with_hint(config.job(name))?],
+        Some(name) => vec![config.job(name)?],
         None => config.jobs.iter().collect(),
     };
     if jobs.is_empty() {

@@ -8,7 +8,6 @@ pub mod job;
 pub mod log;
 pub mod output;
 pub mod run;
-mod settings;
 mod signals;
 pub mod status;
 

@@ -11,6 +11,13 @@ use super::log::LogFormat;
 #[derive(Debug)]
 pub struct Hint(String);
 
+impl Hint {
+    /// What to try, in words.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
 impl Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

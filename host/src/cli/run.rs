@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 
 use super::output;
-use super::settings::load;
 use crate::agent::{self, Stop};
 use crate::capability::Services;
 use crate::config::{Config, Job};
@@ -40,7 +39,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.end_with_parent {
         end_with_parent()?;
     }
-    let config = load(&args.config)?;
+    let config = Config::load(&args.config)?;
     if args.check {
         return check(&args.config, &config).await;
     }

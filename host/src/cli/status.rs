@@ -11,7 +11,6 @@ use hickory_proto::rr::Name;
 
 use self::view::{Condition, View};
 use super::output::{self, WithHint as _};
-use super::settings::with_hint;
 use crate::agent::server_addr;
 use crate::config::{self, Config};
 use crate::dns::query::{self, Server};
@@ -84,11 +83,11 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
         Ok(config) => Some(config),
         // A record's name needs no configuration.
         Err(config::ConfigError::Unreadable { .. }) if args.name.contains('.') => None,
-        Err(error) => return with_hint(Err(error)),
+        Err(error) => return Err(error.into()),
     };
     let (record, job) = match &config {
         Some(config) if !args.name.contains('.') => {
-            let job = with_hint(config.job(&args.name))?;
+            let job = config.job(&args.name)?;
             (job.record.clone(), Some(job.clone()))
         }
         _ => {

@@ -203,13 +203,14 @@ fn what_is_expected(expected: &str) -> &str {
     }
 }
 
-/// What stands there instead: never its text.
-fn what_is_found(found: &str) -> &str {
-    match found.split(' ').next() {
-        Some("string") => "a string",
-        Some("map") => "a table",
-        Some("sequence") => "a list",
-        _ => found,
+/// What stands there instead: never the text of a string.
+fn what_is_found(found: &str) -> String {
+    match found.split_once(' ').unwrap_or((found, "")) {
+        ("string", _) => "a string".to_owned(),
+        ("map", _) => "a table".to_owned(),
+        ("sequence", _) => "a list".to_owned(),
+        ("integer" | "floating", number) => format!("the number {}", number.trim_start_matches("point ")),
+        _ => found.to_owned(),
     }
 }
 

@@ -17,6 +17,7 @@ const WORLD: &str = "soloist:job/job@0.1.0";
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The module: a component, or its text.
+    #[arg(value_name = "MODULE")]
     file: PathBuf,
     /// Print one JSON object.
     #[arg(long)]

@@ -10,13 +10,13 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::super::log::LogFormat;
-use super::super::output::{self, WithHint};
-use super::super::settings;
-use super::{hinted, load};
+use super::super::output::{self, Hint, WithHint};
+use super::load;
 use crate::capability::slack::SlackConfig;
 use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
+use crate::config::Config;
 use crate::round::{Fence, Outcome};
-use crate::runtime::{self, Engine, Lease, Limits, Report, Request, wall_ms};
+use crate::runtime::{self, Engine, Lease, Limits, LoadError, Report, Request, wall_ms};
 
 /// How long a run may take where nothing else is asked for.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -28,6 +28,7 @@ const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The module: a component, or its text.
+    #[arg(value_name = "MODULE")]
     file: PathBuf,
     /// The job's name, as the module is told it. By default the file's name; with `--config`, its only job.
     #[arg(long, value_name = "NAME")]
@@ -80,15 +81,22 @@ pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCod
     job.settings.extend(args.settings);
     job.timeout = args.timeout.unwrap_or(job.timeout);
     job.limits.memory = args.memory.unwrap_or(job.limits.memory);
-    once(&args.file, job, format).await
+    once(&args.file, job, format).await.map_err(|error| match (&args.config, error.downcast_ref()) {
+        (None, Some(LoadError::NotGranted { line, .. })) => {
+            let grant = line.split(' ').next().unwrap_or_default();
+            let hint = format!("grant it with `--grant-{grant}`; in a configuration, with `{line}`");
+            error.context(Hint::new(hint))
+        }
+        _ => error,
+    })
 }
 
 /// The job of this name in a configuration, or its only one.
 fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
-    let config = settings::load(path)?;
+    let config = Config::load(path)?;
     let job = match (name, config.jobs.as_slice()) {
         (None, [only]) => only,
-        (Some(name), _) => settings::with_hint(config.job(name))?,
+        (Some(name), _) => config.job(name)?,
         (None, jobs) => {
             let names: Vec<&str> = jobs.iter().map(|job| job.name.as_str()).collect();
             return Err(anyhow!("the configuration has {} jobs", jobs.len()))
@@ -140,7 +148,8 @@ pub async fn once(file: &Path, job: Job, format: LogFormat) -> anyhow::Result<Ex
     let engine = Engine::new()?;
     let module = load(&engine, file).await?;
     let capabilities = Arc::new(Granted::new(job.grants, job.services));
-    let prepared = hinted(module.prepare(&job.name, capabilities))
+    let prepared = module
+        .prepare(&job.name, capabilities)
         .with_context(|| format!("the module `{}` cannot be run", file.display()))?;
     let now = wall_ms();
     let cancel = CancellationToken::new();

@@ -1,0 +1,121 @@
+//! `job run` and `job inspect`: what an author sees of a module, without arbitration.
+
+use crate::shell::{EXAMPLE, HEARTBEAT, HUSH, Shell, pin};
+
+const FETCHING: &str = include_str!("../wat/fetch.wat");
+
+/// A shell with the demo's job, which works for no time at all here, and modules that are none.
+fn shell() -> Shell {
+    let mut shell = Shell::new();
+    let quick = HEARTBEAT.replace("2_000_000_000", "0");
+    assert_ne!(quick, HEARTBEAT);
+    shell.write("heartbeat.wat", &quick);
+    shell.write("slow.wat", HEARTBEAT);
+    shell.write("fetch.wat", FETCHING);
+    shell.write("broken.wat", "(component\n  (core modul))");
+    shell.write("core.wat", "(module)");
+    shell.write("empty.wasm", "");
+    let rockets = "(component (import \"acme:rockets/launch@1.0.0\" (instance (export \"go\" (func))))";
+    shell.write("strange.wat", quick.replacen("(component", rockets, 1));
+    shell.write("other.wat", "(component (import \"acme:rockets/launch@1.0.0\" (instance)))");
+    shell.set("SOLOIST_LOG", "warn");
+    shell
+}
+
+fn transcripts(shell: &Shell, commands: &[&[&str]]) -> String {
+    commands.iter().map(|arguments| shell.transcript(arguments)).collect()
+}
+
+#[test]
+fn a_module_is_shown_with_what_it_needs() {
+    let shell = shell();
+    let text = transcripts(
+        &shell,
+        &[
+            &["job", "inspect", "heartbeat.wat"],
+            &["job", "inspect", "heartbeat.wat", "--json"],
+            &["job", "inspect", "fetch.wat"],
+            &["job", "inspect", "fetch.wat", "--json"],
+            &["job", "inspect", "strange.wat"],
+            &["job", "inspect", "strange.wat", "--json"],
+            &["job", "inspect", "other.wat"],
+            &["job", "inspect", "broken.wat"],
+            &["job", "inspect", "core.wat"],
+            &["job", "inspect", "empty.wasm"],
+            &["job", "inspect", "missing.wasm"],
+            &["job", "inspect", "jobs"],
+        ],
+    );
+    pin("job_inspect", &text);
+}
+
+#[test]
+fn a_run_prints_its_summary_and_nothing_else_on_stdout() {
+    let mut shell = shell();
+    let text =
+        transcripts(&shell, &[&["job", "run", "heartbeat.wat"], &["job", "run", "heartbeat.wat", "--job", "hello"]]);
+    shell.set("SOLOIST_LOG", "info");
+    let told = shell.transcript(&["job", "run", "heartbeat.wat"]);
+    pin("job_run", &(text + &told));
+}
+
+#[test]
+fn a_run_that_fails_or_cannot_be_says_why() {
+    let shell = shell();
+    shell.write(
+        "two.toml",
+        format!("{EXAMPLE}[job.two]\nrecord = \"two.example.com\"\nevery = \"1m\"\nmodule = \"a\"\n"),
+    );
+    let text = transcripts(
+        &shell,
+        &[
+            &["job", "run", "slow.wat", "--timeout", "100ms"],
+            &["job", "run", "heartbeat.wat", "--memory", "64KiB"],
+            &["job", "run", "fetch.wat"],
+            &[
+                "job",
+                "run",
+                "fetch.wat",
+                "--grant-http",
+                "https://api.example.com",
+                "--set",
+                "url=http://169.254.169.254/latest",
+            ],
+            &["job", "run", "fetch.wat", "--grant-http", "api.example.com"],
+            &["job", "run", "fetch.wat", "--grant-slack", "#o ps"],
+            &["job", "run", "fetch.wat", "--config", "soloist.toml", "--set", "url=https://example.org/"],
+            &["job", "run", "heartbeat.wat", "--config", "two.toml"],
+            &["job", "run", "heartbeat.wat", "--config", "two.toml", "--job", "cannary"],
+            &["job", "run", "heartbeat.wat", "--config", "two.toml", "--grant-http", "https://api.example.com"],
+            &["job", "run", "heartbeat.wat", "--timeout", "0s"],
+            &["job", "run", "heartbeat.wat", "--memory", "64MB"],
+            &["job", "run", "heartbeat.wat", "--set", "url"],
+            &["job", "run", "broken.wat"],
+            &["job", "run", "strange.wat"],
+            &["job", "run", "missing.wasm"],
+            &["job", "run", "heartbeat.wat", "--slack-token-env", "SOLOIST_TEST_TOKEN"],
+            &["job", "run"],
+        ],
+    );
+    pin("job_run_errors", &text);
+}
+
+#[test]
+fn a_failed_run_is_one_json_object_where_the_log_is_json() {
+    let shell = shell();
+    let output = shell.output(&["--log-format", "json", "job", "run", "slow.wat", "--timeout", "100ms"]);
+    assert_eq!(output.status.code(), Some(1));
+    for line in String::from_utf8(output.stderr).expect("UTF-8").lines() {
+        let line: serde_json::Value = serde_json::from_str(line).expect("a JSON object");
+        assert_eq!(line["hint"], "give it more time with `--timeout`", "{line}");
+    }
+}
+
+#[test]
+fn a_token_from_the_environment_is_never_shown() {
+    let mut shell = shell();
+    shell.set("SOLOIST_TEST_TOKEN", HUSH);
+    shell.set("SOLOIST_LOG", "trace");
+    let arguments = ["job", "run", "heartbeat.wat", "--grant-slack", "#ops", "--slack-token-env", "SOLOIST_TEST_TOKEN"];
+    assert!(shell.output(&arguments).status.success(), "`output` looks for the token in all that is said");
+}
