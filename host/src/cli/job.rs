@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::output::WithHint;
+use super::log::LogFormat;
 use crate::runtime::{Engine, LoadError, MAX_MODULE_BYTES, Module};
 
 pub use run::{Job, once};
@@ -30,9 +30,9 @@ pub enum Command {
 ///
 /// # Errors
 /// The module could not be read or is no job, or an argument is wrong.
-pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
+pub async fn run(command: Command, format: LogFormat) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run(args) => run::run(args).await,
+        Command::Run(args) => run::run(args, format).await,
         Command::Inspect(args) => inspect::run(args).await,
     }
 }
@@ -50,13 +50,5 @@ async fn load(engine: &Engine, file: &Path) -> anyhow::Result<Module> {
         Ok(Module::load(&engine, &std::fs::read(&path)?))
     });
     let loaded = loaded.await?.with_context(|| format!("the module `{}` cannot be read", file.display()))?;
-    hinted(loaded).with_context(|| format!("the module `{}` cannot be loaded", file.display()))
-}
-
-/// The error with what to do about it.
-fn hinted<T>(result: Result<T, LoadError>) -> anyhow::Result<T> {
-    match result.as_ref().err().and_then(LoadError::hint) {
-        Some(hint) => result.hint(hint),
-        None => Ok(result?),
-    }
+    loaded.with_context(|| format!("the module `{}` cannot be loaded", file.display()))
 }

@@ -101,7 +101,7 @@ impl Cli {
             Command::Run(args) => run::run(args).await,
             Command::Status(args) => status::run(args).await,
             Command::Init(args) => init::run(args).await,
-            Command::Job(command) => job::run(command).await,
+            Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,
         }
     }

@@ -9,8 +9,9 @@ use anyhow::{Context as _, anyhow};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::super::output::{self, WithHint};
-use super::{hinted, load};
+use super::super::log::LogFormat;
+use super::super::output;
+use super::load;
 use crate::capability::slack::SlackConfig;
 use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
 use crate::round::{Fence, Outcome};
@@ -64,7 +65,7 @@ pub struct Job {
     pub timeout: Duration,
 }
 
-pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCode> {
     let grants = Grants {
         http: granted(&args.grant_http, |origins| http::Grant::of(origins).map_err(Into::into))?,
         slack: granted(&args.grant_slack, |channels| slack::Grant::of(channels).map_err(|error| anyhow!(error)))?,
@@ -80,7 +81,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
         limits: Limits { memory: args.memory, ..Limits::default() },
         timeout: args.timeout,
     };
-    once(&args.file, job).await
+    once(&args.file, job, format).await
 }
 
 /// A grant of what was named on the command line; none where nothing was.
@@ -95,11 +96,12 @@ fn granted<T>(named: &[String], grant: impl FnOnce(Vec<&str>) -> anyhow::Result<
 ///
 /// # Errors
 /// The module could not be read, is no job or was not granted what it imports.
-pub async fn once(file: &Path, job: Job) -> anyhow::Result<ExitCode> {
+pub async fn once(file: &Path, job: Job, format: LogFormat) -> anyhow::Result<ExitCode> {
     let engine = Engine::new()?;
     let module = load(&engine, file).await?;
     let capabilities = Arc::new(Granted::new(job.grants, job.services));
-    let prepared = hinted(module.prepare(&job.name, capabilities))
+    let prepared = module
+        .prepare(&job.name, capabilities)
         .with_context(|| format!("the module `{}` cannot be run", file.display()))?;
     let now = wall_ms();
     let cancel = CancellationToken::new();
@@ -124,10 +126,10 @@ pub async fn once(file: &Path, job: Job) -> anyhow::Result<ExitCode> {
             running.await
         }
     };
-    Ok(show(&job.name, &report))
+    Ok(show(&job.name, &report, format))
 }
 
-fn show(name: &str, report: &Report) -> ExitCode {
+fn show(name: &str, report: &Report, format: LogFormat) -> ExitCode {
     tracing::info!(
         job = name,
         outcome = %report.outcome,
@@ -140,19 +142,13 @@ fn show(name: &str, report: &Report) -> ExitCode {
         output::data(&report.message);
         return ExitCode::SUCCESS;
     }
-    let error = anyhow!("job `{name}` failed with `{}`: {}", report.outcome, report.message);
+    let problem = format!("job `{name}` failed with `{}`: {}", report.outcome, report.message);
     let hint = match report.outcome {
         Outcome::Timeout => Some("give it more time with `--timeout`"),
         Outcome::Memory => Some("give it more with `--memory`"),
         _ => None,
     };
-    output::print_error(&match hint {
-        Some(hint) => match Err::<(), _>(error).hint(hint) {
-            Ok(()) => unreachable!("it is an error"),
-            Err(error) => error,
-        },
-        None => error,
-    });
+    output::print_problem(&problem, hint, format);
     ExitCode::FAILURE
 }
 
