@@ -9,7 +9,6 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::log::LogFormat;
-use super::output::WithHint;
 use crate::runtime::{Engine, LoadError, MAX_MODULE_BYTES, Module};
 
 pub use run::{Job, once};
@@ -51,13 +50,5 @@ async fn load(engine: &Engine, file: &Path) -> anyhow::Result<Module> {
         Ok(Module::load(&engine, &std::fs::read(&path)?))
     });
     let loaded = loaded.await?.with_context(|| format!("the module `{}` cannot be read", file.display()))?;
-    hinted(loaded).with_context(|| format!("the module `{}` cannot be loaded", file.display()))
-}
-
-/// The error with what to do about it.
-fn hinted<T>(result: Result<T, LoadError>) -> anyhow::Result<T> {
-    match result.as_ref().err().and_then(LoadError::hint) {
-        Some(hint) => result.hint(hint),
-        None => Ok(result?),
-    }
+    loaded.with_context(|| format!("the module `{}` cannot be loaded", file.display()))
 }

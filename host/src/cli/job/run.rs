@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::log::LogFormat;
 use super::super::output::{self, WithHint};
 use super::super::settings;
-use super::{hinted, load};
+use super::load;
 use crate::capability::slack::SlackConfig;
 use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
 use crate::round::{Fence, Outcome};
@@ -140,7 +140,8 @@ pub async fn once(file: &Path, job: Job, format: LogFormat) -> anyhow::Result<Ex
     let engine = Engine::new()?;
     let module = load(&engine, file).await?;
     let capabilities = Arc::new(Granted::new(job.grants, job.services));
-    let prepared = hinted(module.prepare(&job.name, capabilities))
+    let prepared = module
+        .prepare(&job.name, capabilities)
         .with_context(|| format!("the module `{}` cannot be run", file.display()))?;
     let now = wall_ms();
     let cancel = CancellationToken::new();
