@@ -92,7 +92,8 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
             (job.record.clone(), Some(job.clone()))
         }
         _ => {
-            let mut name = Name::from_str(&args.name).with_context(|| format!("`{}` is no domain name", args.name))?;
+            let mut name =
+                Name::from_str(&args.name).map_err(|_| anyhow::anyhow!("`{}` is no domain name", args.name))?;
             name.set_fqdn(true);
             let job = config.iter().flat_map(|config| &config.jobs).find(|job| job.record == name.to_lowercase());
             (name, job.cloned())

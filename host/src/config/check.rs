@@ -192,8 +192,9 @@ fn settings(place: &str, table: toml::Table) -> Result<serde_json::Map<String, s
 }
 
 fn domain(place: &str, text: &str) -> Result<Name, Problem> {
-    let mut name = Name::from_str(text)
-        .map_err(|_| invalid(place, format!("`{text}` is no domain name")).hint("write it as `canary.example.com`"))?;
+    let mut name = Name::from_str(text).map_err(|_| {
+        invalid(place, format!("`{text}` is no domain name")).hint("it is written like `canary.example.com`")
+    })?;
     name.set_fqdn(true);
     Ok(name.to_lowercase())
 }

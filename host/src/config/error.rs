@@ -173,21 +173,43 @@ fn in_words(message: &str) -> (String, Option<String>) {
         return (format!("the key `{key}` is missing"), example(key).map(|line| format!("write `{line}`")));
     }
     // These repeat the value, and a secret may have been written where its file belongs.
-    let expected = || message.rsplit_once("expected ").map_or("something else", |(_, expected)| expected);
-    if message.starts_with("invalid type: string ") || message.starts_with("invalid value: string ") {
-        return (format!("a string stands here: expected {}", plain(expected())), None);
+    if let Some((found, expected)) =
+        ["invalid type: ", "invalid value: "].iter().find_map(|start| message.strip_prefix(start)).and_then(|rest| {
+            rest.split_once(", expected ")
+                .filter(|_| !rest.starts_with("string "))
+                .or_else(|| rest.rsplit_once(", expected "))
+        })
+    {
+        return (format!("expected {}, found {}", what_is_expected(expected), what_is_found(found)), None);
     }
-    if message.starts_with("unknown variant ") {
-        return (format!("a string stands here: expected a table with {}", expected()), None);
+    if message.starts_with("unknown variant ")
+        && let Some((_, expected)) = message.rsplit_once("expected ")
+    {
+        return (format!("expected a table with {expected}"), None);
     }
-    (message.lines().collect::<Vec<_>>().join(": "), None)
+    let hint =
+        message.contains("is no length of time").then(|| "write it with its unit: `\"90s\"`, `\"5m\"`".to_owned());
+    (message.lines().collect::<Vec<_>>().join(": "), hint)
 }
 
-/// Without the names of types, which are nobody's business.
-fn plain(expected: &str) -> String {
-    match expected.strip_prefix("struct ").or_else(|| expected.strip_prefix("internally tagged enum ")) {
-        Some(_) => "a table".to_owned(),
-        None => expected.to_owned(),
+/// Serde's names of types, as a writer of TOML calls them.
+fn what_is_expected(expected: &str) -> &str {
+    match expected {
+        "u16" | "u32" | "u64" => "a whole number",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        other if other.starts_with("struct ") => "a table",
+        other => other,
+    }
+}
+
+/// What stands there instead: never its text.
+fn what_is_found(found: &str) -> &str {
+    match found.split(' ').next() {
+        Some("string") => "a string",
+        Some("map") => "a table",
+        Some("sequence") => "a list",
+        _ => found,
     }
 }
 

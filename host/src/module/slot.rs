@@ -218,7 +218,8 @@ impl<T: Send + Sync + 'static> State<T> {
         };
         if self.current.load().as_ref().is_some_and(|current| current.digest == digest) {
             if self.refusal.swap(None).is_some() {
-                tracing::info!("`{}` holds the module in use again", self.source);
+                let digest = digest.short();
+                tracing::info!(event = "restored", digest, "`{}` holds the module in use again", self.source);
                 self.changes.send_replace(());
             }
             return;

@@ -16,6 +16,8 @@ use tokio::sync::mpsc;
 const AWAY: Duration = Duration::from_secs(15);
 /// How long the agents have to end in order.
 const FAREWELL: Duration = Duration::from_secs(8);
+/// How long killed ones may take to be gone.
+const BURIAL: Duration = Duration::from_secs(2);
 /// How many lines may wait to be shown.
 const BACKLOG: usize = 1000;
 
@@ -67,20 +69,19 @@ impl Agents {
     /// Waits for the next thing that an agent says or that happens to one.
     pub(super) async fn next(&mut self) -> Line {
         loop {
-            match self.told.recv().await {
-                Some(Told::Line(line)) => {
+            match self.told().await {
+                Told::Line(line) => {
                     if let Line::Ended { agent, .. } = &line {
                         self.pids.remove(agent);
                     }
                     return line;
                 }
-                Some(Told::Revive(agent)) => {
-                    if let Ok(pid) = self.spawn(&agent) {
-                        return Line::Revived { agent, pid };
-                    }
+                Told::Revive(agent) => {
+                    return match self.spawn(&agent) {
+                        Ok(pid) => Line::Revived { agent, pid },
+                        Err(error) => Line::Ended { agent, how: format!("could not be started again: {error:#}") },
+                    };
                 }
-                // Cannot be: a sender is held here.
-                None => std::future::pending().await,
             }
         }
     }
@@ -95,18 +96,35 @@ impl Agents {
 
     /// Asks every agent to stop, waits for them, and kills what is left.
     pub(super) async fn stop(mut self) {
-        for pid in self.pids.values() {
-            if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
-                let _ = kill_process(pid, Signal::TERM);
+        for (signal, patience) in [(Signal::TERM, FAREWELL), (Signal::KILL, BURIAL)] {
+            self.signal(signal);
+            let all_ended = async {
+                while !self.pids.is_empty() {
+                    if let Told::Line(Line::Ended { agent, .. }) = self.told().await {
+                        self.pids.remove(&agent);
+                    }
+                }
+            };
+            if tokio::time::timeout(patience, all_ended).await.is_ok() {
+                return;
             }
         }
-        let all_ended = async {
-            while !self.pids.is_empty() {
-                self.next().await;
+    }
+
+    fn signal(&self, signal: Signal) {
+        for pid in self.pids.values() {
+            if let Some(pid) = i32::try_from(*pid).ok().and_then(Pid::from_raw) {
+                let _ = kill_process(pid, signal);
             }
-        };
-        // What does not end in time is killed by `kill_on_drop` of its task, or with this process.
-        let _ = tokio::time::timeout(FAREWELL, all_ended).await;
+        }
+    }
+
+    async fn told(&mut self) -> Told {
+        match self.told.recv().await {
+            Some(told) => told,
+            // Cannot be: a sender is held here.
+            None => std::future::pending().await,
+        }
     }
 
     fn spawn(&mut self, name: &str) -> anyhow::Result<u32> {
@@ -116,7 +134,8 @@ impl Agents {
             .arg(&self.config)
             .env("SOLOIST_AGENT_NAME", name)
             .env("SOLOIST_LOG", "info")
-            .stdin(Stdio::null())
+            // It ends when this pipe does, however this process ends.
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             // Ctrl-C in the terminal is for the demo, which then stops the agents.
@@ -138,6 +157,8 @@ async fn follow(
     log: BufReader<tokio::process::ChildStderr>,
     tell: mpsc::Sender<Told>,
 ) {
+    // Held here, and not where waiting for the child would close it.
+    let held = child.stdin.take();
     let mut lines = log.lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let event = serde_json::from_str(&line).unwrap_or(Value::String(line));
@@ -145,6 +166,7 @@ async fn follow(
             return;
         }
     }
+    drop(held);
     let how = child.wait().await.map_or_else(|error| error.to_string(), describe);
     let _ = tell.send(Told::Line(Line::Ended { agent, how })).await;
 }

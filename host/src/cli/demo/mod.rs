@@ -13,7 +13,7 @@ use hickory_proto::rr::Name;
 
 use self::agents::{Agents, Line};
 use self::stage::Stage;
-use super::output;
+use super::output::WithHint as _;
 use super::signals::Signals;
 use crate::arbiter::tsig::{Algorithm, Key};
 use crate::dns::server;
@@ -31,14 +31,20 @@ const NAMES: [&str; 3] = ["alto", "basso", "canto"];
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The time between two rounds.
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = every)]
     every: Duration,
     /// End after so many rounds; 0 goes on until Ctrl-C.
     #[arg(long, default_value_t = 0, value_name = "N")]
     rounds: u64,
     /// The port of the DNS server; 0 is any free one.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
     port: u16,
+}
+
+fn every(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    let whole = time.subsec_nanos() == 0 && (1..=3600).contains(&time.as_secs());
+    if whole { Ok(time) } else { Err("not a whole number of seconds from 1s to 1h".to_owned()) }
 }
 
 /// Runs the demo until Ctrl-C.
@@ -53,15 +59,18 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
     let zone: Name = ZONE.parse()?;
     let options = server::Options::new(zone, vec![addr], vec![key.clone()], home.path().join("zone"));
-    let dns = server::start(options).await.context("the DNS server cannot start")?;
+    let dns = server::start(options)
+        .await
+        .context("the DNS server cannot start")
+        .or_else(|error| Err(error).hint("`--port 0`, the default, takes a free one"))?;
     let addr = dns.addrs().first().copied().unwrap_or(addr);
     let config = furnish(home.path(), &key, addr, args.every)?;
 
     let mut agents = Agents::start(&config, &NAMES)?;
-    let stage = Stage::new(args.every);
-    stage.introduce(RECORD, addr, &home.path().join("heartbeat.wat"), &agents.pids());
+    let mut stage = Stage::new(&NAMES);
+    stage.introduce(args.every, RECORD, addr, &home.path().join("heartbeat.wat"), &agents.pids());
     let mut rounds = 0;
-    while args.rounds == 0 || rounds < args.rounds {
+    while stage.is_watched() && (args.rounds == 0 || rounds < args.rounds) {
         tokio::select! {
             line = agents.next() => match line {
                 Line::Event { agent, event } => {
@@ -83,7 +92,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     agents.stop().await;
     dns.stop().await;
     home.close().context("the demo's directory cannot be removed")?;
-    output::data("Nothing is left behind.");
+    stage.curtain();
     Ok(ExitCode::SUCCESS)
 }
 

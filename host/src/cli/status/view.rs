@@ -18,7 +18,6 @@ const SLACK: u64 = 5;
 /// The longest line for people, in bytes.
 const MAX_LINE: usize = 1000;
 
-const REPAIR: &str = "`soloist init JOB --repair` shows what is there and replaces it";
 const CREATE: &str = "`soloist init` creates it, and so does the first agent";
 const OVERDUE: &str = "no agent has taken it: is one running, and has it a module to run?";
 
@@ -43,7 +42,7 @@ impl Condition {
 /// Why there is no record that counts, and what to try.
 struct Problem {
     text: String,
-    hint: Option<&'static str>,
+    hint: Option<String>,
 }
 
 /// One record, as its servers have it.
@@ -75,10 +74,10 @@ impl<'a> View<'a> {
                     Some(job) => readable(&seen.observation, &job.rules, Now { wall_ms: now * 1000, mono_ms: 0 }),
                     None => seen.observation.record(),
                 }
-                .map_err(|problem| Problem { text: problem.to_string(), hint: Some(REPAIR) })
+                .map_err(|problem| Problem { text: problem.to_string(), hint: Some(repair(job)) })
                 .and_then(|record| {
                     let text = "there is no TXT record at this name".to_owned();
-                    record.ok_or(Problem { text, hint: Some(CREATE) })
+                    record.ok_or(Problem { text, hint: Some(CREATE.to_owned()) })
                 }),
             },
         };
@@ -111,7 +110,7 @@ impl<'a> View<'a> {
             Ok(record) => lines.extend(self.record_lines(record)),
             Err(Problem { text, hint }) => {
                 lines.push(format!("  problem   {text}"));
-                lines.extend(hint.map(|hint| format!("  hint      {hint}")));
+                lines.extend(hint.iter().map(|hint| format!("  hint      {hint}")));
             }
         }
         if self.condition() == Condition::Overdue {
@@ -125,7 +124,8 @@ impl<'a> View<'a> {
                 Ok(seen) => {
                     let verdict = if self.disagrees(answer) { "DISAGREES: it has" } else { "has" };
                     let what = match seen.observation.record() {
-                        Ok(Some(_)) | Err(_) if !self.disagrees(answer) => "this record".to_owned(),
+                        Ok(Some(_)) if !self.disagrees(answer) => "this record".to_owned(),
+                        Err(_) if !self.disagrees(answer) => "this".to_owned(),
                         Ok(Some(record)) => format!("another record, next due {}", time(record.timer, self.now)),
                         Ok(None) => "no record".to_owned(),
                         Err(problem) => problem.to_string(),
@@ -211,6 +211,11 @@ impl<'a> View<'a> {
             "servers": servers,
         })
     }
+}
+
+fn repair(job: Option<&Job>) -> String {
+    let name = job.map_or("JOB", |job| job.name.as_str());
+    format!("`soloist init {name} --repair` shows what is there and replaces it")
 }
 
 /// A name as people write it.

@@ -1,0 +1,11 @@
+//! The command line as a user meets it: what stands on stdout and stderr, hints and exit codes, pinned as transcripts.
+#![cfg(unix)]
+
+mod check;
+mod config;
+mod help;
+mod init;
+mod output;
+mod shell;
+mod signals;
+mod status;
