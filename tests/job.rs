@@ -1,6 +1,6 @@
 //! `soloist job`: what an author sees, on both streams and in the exit code.
 
-use assert_cmd::Command;
+use std::process::Command;
 
 fn soloist(arguments: &[&str]) -> (i32, String, String) {
     let output = Command::new(soloist_tests::binary::soloist())

@@ -23,11 +23,10 @@ impl Reporter {
                 self.well();
                 let late_ms = wall_ms.saturating_sub(fence.round * 1000);
                 let (round, attempt) = (fence.round, fence.attempt);
-                match from {
-                    Some(from) => {
-                        tracing::info!(event = "won", round, attempt, late_ms, from, "took the round over from {from}")
-                    }
-                    None => tracing::info!(event = "won", round, attempt, late_ms, "won the round"),
+                if let Some(from) = from {
+                    tracing::info!(event = "won", round, attempt, late_ms, from, "took the round over from {from}");
+                } else {
+                    tracing::info!(event = "won", round, attempt, late_ms, "won the round");
                 }
             }
             Notice::Lost { fence } => tracing::debug!(
@@ -37,7 +36,7 @@ impl Reporter {
                 "another agent won the round"
             ),
             Notice::Renewed { fence } => {
-                tracing::debug!(event = "renewed", round = fence.round, attempt = fence.attempt, "renewed the lease")
+                tracing::debug!(event = "renewed", round = fence.round, attempt = fence.attempt, "renewed the lease");
             }
             Notice::Finished { fence, outcome, timer, retry } => finished(*fence, outcome, *timer, *retry),
             Notice::Superseded { fence } => tracing::warn!(
@@ -47,7 +46,7 @@ impl Reporter {
                 "the record is another's by now: nothing was written for this attempt"
             ),
             Notice::Freed { fence } => {
-                tracing::info!(event = "freed", round = fence.round, attempt = fence.attempt, "gave the round back")
+                tracing::info!(event = "freed", round = fence.round, attempt = fence.attempt, "gave the round back");
             }
             Notice::Closed { fence } => tracing::error!(
                 event = "closed",
@@ -59,10 +58,10 @@ impl Reporter {
             Notice::ReadFailed(reason) => self.trouble("read", &format!("cannot read the record: {reason}")),
             Notice::WriteFailed(reason) => self.trouble("write", &format!("cannot write the record: {reason}")),
             Notice::Unknown(reason) => {
-                tracing::info!(event = "unknown", "no word whether the record was written, reading it again: {reason}")
+                tracing::info!(event = "unknown", "no word whether the record was written, reading it again: {reason}");
             }
             Notice::NoModule => {
-                self.trouble("module", "a round is due, and there is no module to run: leaving it to other agents")
+                self.trouble("module", "a round is due, and there is no module to run: leaving it to other agents");
             }
         }
     }

@@ -1,5 +1,4 @@
 //! How the program speaks: data on stdout, logs and errors on stderr, a `hint:` after an error.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the one place that prints")]
 
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal, Write as _};

@@ -106,7 +106,7 @@ impl ConfigError {
     /// An error of the TOML reader, in our words, with the nearest known key where one is not known.
     pub(super) fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> Self {
         let start = error.span().map_or(0, |span| span.start);
-        let line = text.as_bytes()[..start.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = text.as_bytes()[..start.min(text.len())].split(|byte| *byte == b'\n').count();
         let (message, hint) = in_words(error.message());
         Self::Syntax { path: path.to_owned(), line, message, hint }
     }

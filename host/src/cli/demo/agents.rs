@@ -68,21 +68,17 @@ impl Agents {
 
     /// Waits for the next thing that an agent says or that happens to one.
     pub(super) async fn next(&mut self) -> Line {
-        loop {
-            match self.told().await {
-                Told::Line(line) => {
-                    if let Line::Ended { agent, .. } = &line {
-                        self.pids.remove(agent);
-                    }
-                    return line;
+        match self.told().await {
+            Told::Line(line) => {
+                if let Line::Ended { agent, .. } = &line {
+                    self.pids.remove(agent);
                 }
-                Told::Revive(agent) => {
-                    return match self.spawn(&agent) {
-                        Ok(pid) => Line::Revived { agent, pid },
-                        Err(error) => Line::Ended { agent, how: format!("could not be started again: {error:#}") },
-                    };
-                }
+                line
             }
+            Told::Revive(agent) => match self.spawn(&agent) {
+                Ok(pid) => Line::Revived { agent, pid },
+                Err(error) => Line::Ended { agent, how: format!("could not be started again: {error:#}") },
+            },
         }
     }
 

@@ -102,7 +102,7 @@ impl Stage {
             Some("freed") => self.say(agent, "", &format!("{round} gave it back")),
             Some(kind @ ("swapped" | "refused" | "restored")) => self.module(agent, kind, event),
             Some("trouble" | "superseded" | "halted" | "closed" | "recovered") => {
-                self.say(agent, BAD, &text("message"))
+                self.say(agent, BAD, &text("message"));
             }
             _ if event["error"].is_string() => self.say(agent, BAD, &text("error")),
             _ if event["level"] == "WARN" || event["level"] == "ERROR" => self.say(agent, BAD, &text("message")),

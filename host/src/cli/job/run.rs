@@ -82,9 +82,9 @@ pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCod
     job.timeout = args.timeout.unwrap_or(job.timeout);
     job.limits.memory = args.memory.unwrap_or(job.limits.memory);
     once(&args.file, job, format).await.map_err(|error| match (&args.config, error.downcast_ref()) {
-        (None, Some(LoadError::NotGranted { line, .. })) => {
+        (None, Some(missing @ LoadError::NotGranted { line, .. })) => {
             let grant = line.split(' ').next().unwrap_or_default();
-            let hint = format!("grant it with `--grant-{grant}`; in a configuration, with `{line}`");
+            let hint = format!("{}, or grant it here with `--grant-{grant}`", missing.hint().unwrap_or_default());
             error.context(Hint::new(hint))
         }
         _ => error,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::config::Job;
 use crate::dns::query::Answer;
 use crate::round::contender::{Now, readable};
-use crate::round::{Record, State};
+use crate::round::{Outcome, Record, State};
 use crate::runtime::clean;
 
 /// How long after its timer a record may stand still before that is called overdue, in seconds.
@@ -205,7 +205,7 @@ impl<'a> View<'a> {
                 "attempt": record.fence.map(|fence| fence.attempt),
                 "module": record.module,
             })),
-            "outcome": record.and_then(|record| record.outcome.as_ref()).map(|outcome| outcome.code()),
+            "outcome": record.and_then(|record| record.outcome.as_ref()).map(Outcome::code),
             "running": running.map(|record| json!({ "by": record.id, "lease_until": record.timer })),
             "next_due": record.filter(|record| record.state != State::Running).map(|record| record.timer),
             "servers": servers,
