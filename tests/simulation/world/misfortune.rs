@@ -109,7 +109,8 @@ impl World {
     /// As an agent that knows only four fields writes it: the next due time is next.
     fn plain(&self) -> Vec<u8> {
         let next = self.options.schedule().after(EPOCH + self.now / 1000);
-        format!(r#"{{"id":"hand","timer":{next},"timerold":{},"entryid":"1b60"}}"#, EPOCH + self.now / 1000).into_bytes()
+        format!(r#"{{"id":"hand","timer":{next},"timerold":{},"entryid":"1b60"}}"#, EPOCH + self.now / 1000)
+            .into_bytes()
     }
 
     pub(super) fn repair(&mut self) {
