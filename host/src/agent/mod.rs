@@ -1,6 +1,6 @@
 //! The loop that drives it all: asks each job's contender what to do, does it, and tells it what happened.
 //!
-//! One task a job: a job that hangs, traps or floods its output delays no other. Runs are on threads of their own.
+//! One loop a job: a job that hangs, traps or floods its output delays no other. Runs are on threads of their own.
 
 mod driver;
 mod identity;
