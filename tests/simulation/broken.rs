@@ -2,7 +2,7 @@
 
 /// What is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Broken {
+pub(crate) enum Broken {
     /// The arbiter writes whatever the record was.
     UnconditionalWrite,
     /// The arbiter writes the end of a run whatever the record was.
@@ -31,7 +31,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them, each with the checker that must catch it.
-    pub const ALL: [(Self, &'static str); 13] = [
+    pub(crate) const ALL: [(Self, &'static str); 13] = [
         (Self::UnconditionalWrite, "rising_fences"),
         (Self::UnconditionalWrite, "unique_writes"),
         (Self::UnconditionalEnd, "record_forward"),

@@ -9,7 +9,7 @@ use super::Checker;
 use crate::history::{Happening, Start};
 use crate::options::Options;
 
-pub struct NoOverlap {
+pub(crate) struct NoOverlap {
     skew_ms: u64,
     active: Vec<Active>,
     /// The highest round that was claimed.
@@ -25,7 +25,7 @@ struct Active {
 }
 
 impl NoOverlap {
-    pub fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self { skew_ms: options.skew_ms, active: Vec::new(), claimed: None, before_a_hand: None }
     }
 

@@ -11,7 +11,7 @@ use super::Checker;
 use crate::history::{Happening, Stopped, Written};
 use crate::options::{EPOCH, Options};
 
-pub struct NoRoundLost {
+pub(crate) struct NoRoundLost {
     schedule: Schedule,
     attempts: u32,
     skew_ms: u64,
@@ -21,7 +21,7 @@ pub struct NoRoundLost {
 }
 
 impl NoRoundLost {
-    pub fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
             schedule: options.schedule(),
             attempts: options.attempts,
