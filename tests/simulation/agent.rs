@@ -8,36 +8,36 @@ use crate::network::{Answer, Question};
 use crate::options::EPOCH;
 
 /// One start of one agent.
-pub struct Agent {
-    pub start: Start,
-    pub contender: Contender,
+pub(crate) struct Agent {
+    pub(crate) start: Start,
+    pub(crate) contender: Contender,
     /// How far its wall clock is ahead of the true time.
-    pub offset_ms: i64,
+    pub(crate) offset_ms: i64,
     /// What its monotonic clock showed when the simulation began.
-    pub base_ms: u64,
+    pub(crate) base_ms: u64,
     /// The exchange under way: its number, and what was asked.
-    pub exchange: Option<(u64, Question)>,
-    pub run: Option<Run>,
-    pub has_module: bool,
-    pub cut_off_until: u64,
-    pub is_paused: bool,
+    pub(crate) exchange: Option<(u64, Question)>,
+    pub(crate) run: Option<Run>,
+    pub(crate) has_module: bool,
+    pub(crate) cut_off_until: u64,
+    pub(crate) is_paused: bool,
     /// What happened while it stood still.
-    pub waiting: Vec<News>,
+    pub(crate) waiting: Vec<News>,
     /// When its timer goes off.
-    pub wake: Option<u64>,
+    pub(crate) wake: Option<u64>,
 }
 
 /// A run under way.
-pub struct Run {
-    pub number: u64,
-    pub fence: Fence,
+pub(crate) struct Run {
+    pub(crate) number: u64,
+    pub(crate) fence: Fence,
     /// In true time.
-    pub lease_until: u64,
+    pub(crate) lease_until: u64,
 }
 
 /// What an agent learns.
 #[derive(Debug, Clone)]
-pub enum News {
+pub(crate) enum News {
     /// What came of an exchange.
     Answered(u64, Answer),
     /// So much time has passed since it was begun that it is given up.
@@ -51,13 +51,13 @@ pub enum News {
 
 impl Agent {
     /// The time as it sees it.
-    pub fn now(&self, true_ms: u64) -> Now {
+    pub(crate) fn now(&self, true_ms: u64) -> Now {
         let wall_ms = (EPOCH * 1000 + true_ms).checked_add_signed(self.offset_ms).expect("the offset is small");
         Now { wall_ms, mono_ms: self.base_ms + true_ms }
     }
 
     /// The true time at which its monotonic clock shows this.
-    pub fn true_ms(&self, mono_ms: u64) -> u64 {
+    pub(crate) fn true_ms(&self, mono_ms: u64) -> u64 {
         mono_ms.saturating_sub(self.base_ms)
     }
 }

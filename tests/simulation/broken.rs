@@ -2,7 +2,7 @@
 
 /// What is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Broken {
+pub(crate) enum Broken {
     /// The arbiter writes whatever the record was.
     UnconditionalWrite,
     /// The arbiter writes the end of a run whatever the record was.
@@ -15,6 +15,8 @@ pub enum Broken {
     RefusedIsLost,
     /// A run goes on whatever the contender says and however long ago its lease ended.
     EndlessLease,
+    /// A run may act for a lease from when its agent heard that it won, not from when it asked.
+    LeaseFromAnswer,
     /// One agent in two believes a clock that is half a minute ahead.
     FastClock,
     /// Some agents count attempts in another way.
@@ -29,7 +31,7 @@ pub enum Broken {
 
 impl Broken {
     /// All of them, each with the checker that must catch it.
-    pub const ALL: [(Self, &'static str); 12] = [
+    pub(crate) const ALL: [(Self, &'static str); 13] = [
         (Self::UnconditionalWrite, "rising_fences"),
         (Self::UnconditionalWrite, "unique_writes"),
         (Self::UnconditionalEnd, "record_forward"),
@@ -37,6 +39,7 @@ impl Broken {
         (Self::UnknownIsWon, "one_start_a_fence"),
         (Self::RefusedIsLost, "nothing_abandoned"),
         (Self::EndlessLease, "no_overlap"),
+        (Self::LeaseFromAnswer, "no_overlap"),
         (Self::FastClock, "no_overlap"),
         (Self::FewerAttempts, "no_round_lost"),
         (Self::Deaf, "progress"),

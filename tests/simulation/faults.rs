@@ -5,7 +5,7 @@ use std::ops::AddAssign;
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// A request never arrives.
     LostRequest,
     /// It is done, and the answer is lost.
@@ -72,10 +72,10 @@ const NAMES: [&str; KINDS] = [
 
 /// How many of each kind.
 #[derive(Debug, Clone, Default)]
-pub struct Faults([u64; KINDS]);
+pub(crate) struct Faults([u64; KINDS]);
 
 impl Faults {
-    pub fn count(&mut self, fault: Fault) {
+    pub(crate) fn count(&mut self, fault: Fault) {
         self.0[fault as usize] += 1;
     }
 }

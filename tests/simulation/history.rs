@@ -4,11 +4,11 @@ use soloist::round::contender::Halt;
 use soloist::round::{Fence, Outcome, Record};
 
 /// One start of one agent: a process that crashed comes back as another one.
-pub type Start = usize;
+pub(crate) type Start = usize;
 
 /// Something that happened.
 #[derive(Debug, Clone)]
-pub enum Happening {
+pub(crate) enum Happening {
     /// An agent began, with this id.
     Began { agent: Start, id: String },
     /// An agent is gone: it crashed or was stopped.
@@ -37,18 +37,18 @@ pub enum Happening {
 
 /// A replacement that was applied.
 #[derive(Debug, Clone)]
-pub struct Written {
+pub(crate) struct Written {
     /// What stood there; none if nothing did.
-    pub old: Option<Record>,
+    pub(crate) old: Option<Record>,
     /// A hand wrote or deleted what stood there.
-    pub is_over_a_hand: bool,
+    pub(crate) is_over_a_hand: bool,
     /// What stands there now.
-    pub new: Record,
+    pub(crate) new: Record,
 }
 
 /// How a run stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stopped {
+pub(crate) enum Stopped {
     /// By itself.
     Ended(Outcome),
     /// The contender stopped it.

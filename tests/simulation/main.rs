@@ -55,6 +55,9 @@ fn trace(at: u64, happening: &Happening) {
 /// Runs one seed; an error says what failed and how to see it again.
 fn run(seed: u64, is_traced: bool, sums: &mut Sums) {
     let options = Options::drawn(seed);
+    if is_traced {
+        say(&format!("{options:#?}"));
+    }
     let outcome = world::run(&options, None, is_traced.then_some(trace));
     sums.seeds += 1;
     sums.rounds += outcome.rounds;

@@ -11,30 +11,30 @@ use crate::options::{Chances, Options, hit};
 
 /// What an agent asks the arbiter.
 #[derive(Debug, Clone)]
-pub enum Question {
+pub(crate) enum Question {
     Read,
     Replace { expected: Revision, record: Record },
 }
 
 /// What it is told.
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub(crate) enum Answer {
     Read(Result<Observation, String>),
     Replaced(Result<Replaced, String>),
 }
 
 /// A question on its way to the arbiter.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub from: Start,
-    pub exchange: u64,
-    pub question: Question,
-    pub reply: Reply,
+pub(crate) struct Request {
+    pub(crate) from: Start,
+    pub(crate) exchange: u64,
+    pub(crate) question: Question,
+    pub(crate) reply: Reply,
 }
 
 /// What comes back from the arbiter for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// The answer.
     Answer,
     /// The word that something failed, although it was done.
@@ -44,7 +44,7 @@ pub enum Reply {
 }
 
 /// What becomes of a question.
-pub enum Way {
+pub(crate) enum Way {
     /// Requests arrive after so many milliseconds each.
     Sent(Vec<(u64, Request)>),
     /// This answer comes back after so many, from a place that did nothing.
@@ -52,21 +52,21 @@ pub enum Way {
 }
 
 /// The way to the arbiter.
-pub struct Network {
-    pub arbiter: Memory,
+pub(crate) struct Network {
+    pub(crate) arbiter: Memory,
     rng: SmallRng,
     chances: Chances,
     latency_ms: u64,
     late_ms: u64,
     is_healed: bool,
     /// Nobody reaches the arbiter before then.
-    pub down_until: u64,
+    pub(crate) down_until: u64,
     /// It refuses every replacement before then.
-    pub stubborn_until: u64,
+    pub(crate) stubborn_until: u64,
 }
 
 impl Network {
-    pub fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
             arbiter: Memory::default(),
             rng: SmallRng::seed_from_u64(options.seed ^ 0x006e_6574),
@@ -80,7 +80,7 @@ impl Network {
     }
 
     /// From now on nothing goes wrong any more, except for what is on its way.
-    pub fn heal(&mut self) {
+    pub(crate) fn heal(&mut self) {
         self.is_healed = true;
         self.chances = Chances::default();
         self.down_until = 0;
@@ -88,14 +88,14 @@ impl Network {
     }
 
     /// How long one message takes.
-    pub fn latency(&mut self) -> u64 {
+    pub(crate) fn latency(&mut self) -> u64 {
         // Now and then a slow one, below what anybody gives up.
         let most = if !self.is_healed && hit(&mut self.rng, 50) { 8 * self.latency_ms } else { self.latency_ms };
         self.rng.random_range(1..=most.max(1))
     }
 
     /// Sends a question; whether its agent is hindered by what happens to it.
-    pub fn send(&mut self, now: u64, is_cut_off: bool, request: Request, faults: &mut Faults) -> (Way, bool) {
+    pub(crate) fn send(&mut self, now: u64, is_cut_off: bool, request: Request, faults: &mut Faults) -> (Way, bool) {
         let there = self.latency();
         if is_cut_off || self.down_until > now {
             // The connection is refused, or nothing is heard at all.
@@ -149,7 +149,7 @@ impl Network {
 }
 
 /// That nothing was done.
-pub fn failure(question: &Question, reason: &str) -> Answer {
+pub(crate) fn failure(question: &Question, reason: &str) -> Answer {
     match question {
         Question::Read => Answer::Read(Err(reason.to_owned())),
         Question::Replace { .. } => Answer::Replaced(Err(reason.to_owned())),
@@ -157,7 +157,7 @@ pub fn failure(question: &Question, reason: &str) -> Answer {
 }
 
 /// That no answer came in time.
-pub fn silence(question: &Question) -> Answer {
+pub(crate) fn silence(question: &Question) -> Answer {
     match question {
         Question::Read => Answer::Read(Err("no answer".to_owned())),
         Question::Replace { .. } => Answer::Replaced(Ok(Replaced::Unknown("no answer".to_owned()))),

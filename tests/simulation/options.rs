@@ -6,66 +6,66 @@ use soloist::round::contender::{Backoff, Rules};
 use soloist::round::{Outcome, Schedule};
 
 /// The second of the Unix epoch at which every simulation begins.
-pub const EPOCH: u64 = 1_800_000_000;
+pub(crate) const EPOCH: u64 = 1_800_000_000;
 
 /// One simulation. Times are in milliseconds, chances in thousandths.
 #[derive(Debug, Clone)]
-pub struct Options {
-    pub seed: u64,
+pub(crate) struct Options {
+    pub(crate) seed: u64,
     /// How many agents there are.
-    pub agents: usize,
+    pub(crate) agents: usize,
     /// The interval, in seconds.
-    pub every: u64,
-    pub lease_ms: u64,
-    pub is_renewed: bool,
-    pub attempts: u32,
-    pub backoff_ms: u64,
-    pub spread_ms: u64,
-    pub reread_ms: u64,
+    pub(crate) every: u64,
+    pub(crate) lease_ms: u64,
+    pub(crate) is_renewed: bool,
+    pub(crate) attempts: u32,
+    pub(crate) backoff_ms: u64,
+    pub(crate) spread_ms: u64,
+    pub(crate) reread_ms: u64,
     /// The longest way of a message in good times.
-    pub latency_ms: u64,
+    pub(crate) latency_ms: u64,
     /// How long an agent waits for an answer.
-    pub timeout_ms: u64,
+    pub(crate) timeout_ms: u64,
     /// The longest run.
-    pub run_ms: u64,
+    pub(crate) run_ms: u64,
     /// How far the wall clocks are apart at most.
-    pub skew_ms: u64,
+    pub(crate) skew_ms: u64,
     /// How long there are faults.
-    pub faulty_ms: u64,
-    pub chances: Chances,
+    pub(crate) faulty_ms: u64,
+    pub(crate) chances: Chances,
 }
 
 /// How likely what goes wrong, in thousandths.
 #[derive(Debug, Clone, Default)]
-pub struct Chances {
+pub(crate) struct Chances {
     /// Of a message: see [`super::network`].
-    pub lost_request: u32,
-    pub lost_answer: u32,
-    pub late_request: u32,
-    pub retransmitted: u32,
-    pub repeated: u32,
-    pub server_error: u32,
-    pub server_failure: u32,
+    pub(crate) lost_request: u32,
+    pub(crate) lost_answer: u32,
+    pub(crate) late_request: u32,
+    pub(crate) retransmitted: u32,
+    pub(crate) repeated: u32,
+    pub(crate) server_error: u32,
+    pub(crate) server_failure: u32,
     /// Of any step of an agent.
-    pub crash: u32,
-    pub pause: u32,
+    pub(crate) crash: u32,
+    pub(crate) pause: u32,
     /// Of an agent, each second.
-    pub stop: u32,
-    pub cut_off: u32,
-    pub no_module: u32,
+    pub(crate) stop: u32,
+    pub(crate) cut_off: u32,
+    pub(crate) no_module: u32,
     /// Of the arbiter, each second.
-    pub outage: u32,
-    pub stubborn: u32,
+    pub(crate) outage: u32,
+    pub(crate) stubborn: u32,
     /// Of a hand that changes the record, each second.
-    pub hand: u32,
+    pub(crate) hand: u32,
     /// Of a run.
-    pub retry: u32,
-    pub fails: u32,
+    pub(crate) retry: u32,
+    pub(crate) fails: u32,
 }
 
 impl Options {
     /// What this seed stands for.
-    pub fn drawn(seed: u64) -> Self {
+    pub(crate) fn drawn(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let every = pick(&mut rng, &[1, 2, 5, 10, 60]);
         let most = if every == 1 { 6 } else { pick(&mut rng, &[3, 5, 10, 30]) };
@@ -91,7 +91,7 @@ impl Options {
     }
 
     /// The rules that every agent goes by.
-    pub fn rules(&self) -> Rules {
+    pub(crate) fn rules(&self) -> Rules {
         Rules {
             schedule: self.schedule(),
             lease_ms: self.lease_ms,
@@ -103,18 +103,18 @@ impl Options {
         }
     }
 
-    pub fn schedule(&self) -> Schedule {
+    pub(crate) fn schedule(&self) -> Schedule {
         Schedule::every(self.every).expect("the interval is in its limits")
     }
 
     /// The longest that a message is on its way in bad times.
-    pub fn late_ms(&self) -> u64 {
+    pub(crate) fn late_ms(&self) -> u64 {
         self.timeout_ms + 2 * self.lease_ms
     }
 
     /// How long after the last fault every round is on time again, at most: whatever was on its way has arrived, the
     /// longest run has ended, a lease and a backoff that it left have passed, every wait after trouble, and a turn.
-    pub fn recovery_ms(&self) -> u64 {
+    pub(crate) fn recovery_ms(&self) -> u64 {
         let longest_wait_after_trouble = 5_000;
         let lease_left = 2 * self.lease_ms + 2_000;
         let turns = 2 * self.every * 1000;
@@ -129,17 +129,17 @@ impl Options {
     }
 
     /// How late a round may start in good times: its reads and its claim, and clocks that differ.
-    pub fn lateness_ms(&self) -> u64 {
+    pub(crate) fn lateness_ms(&self) -> u64 {
         self.spread_ms + self.skew_ms + 6 * self.latency_ms + 20
     }
 
     /// How long a run takes in good times.
-    pub fn good_run_ms(&self) -> u64 {
+    pub(crate) fn good_run_ms(&self) -> u64 {
         (self.every * 1000 / 10).min(self.run_ms).min(self.lease_ms / 4)
     }
 
     /// How a run goes.
-    pub fn run(&self, rng: &mut SmallRng, is_healthy: bool) -> (u64, Outcome) {
+    pub(crate) fn run(&self, rng: &mut SmallRng, is_healthy: bool) -> (u64, Outcome) {
         if is_healthy {
             return (self.good_run_ms(), Outcome::Ok);
         }
@@ -182,7 +182,7 @@ impl Chances {
 }
 
 /// Whether something of this chance happens.
-pub fn hit(rng: &mut SmallRng, thousandths: u32) -> bool {
+pub(crate) fn hit(rng: &mut SmallRng, thousandths: u32) -> bool {
     thousandths > 0 && rng.random_range(0..1000) < thousandths
 }
 

@@ -20,27 +20,31 @@ use crate::network::{Answer, Network, Question, Reply, Request};
 use crate::options::Options;
 
 /// What was found.
-pub struct Outcome {
-    pub violations: Vec<Violation>,
-    pub faults: Faults,
+pub(crate) struct Outcome {
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) faults: Faults,
     /// Rounds that were run.
-    pub rounds: u64,
+    pub(crate) rounds: u64,
     /// Attempts at them.
-    pub starts: u64,
+    pub(crate) starts: u64,
     /// Replacements that were applied.
-    pub written: u64,
-    pub virtual_ms: u64,
+    pub(crate) written: u64,
+    pub(crate) virtual_ms: u64,
 }
 
 /// A checker that did not agree.
-pub struct Violation {
-    pub checker: &'static str,
-    pub at: u64,
-    pub problem: String,
+pub(crate) struct Violation {
+    pub(crate) checker: &'static str,
+    pub(crate) at: u64,
+    pub(crate) problem: String,
 }
 
 /// Runs what a seed stands for. It ends at the first violation, or, where something is broken, at the first by `enough`.
-pub fn run(options: &Options, broken: Option<(Broken, &'static str)>, trace: Option<fn(u64, &Happening)>) -> Outcome {
+pub(crate) fn run(
+    options: &Options,
+    broken: Option<(Broken, &'static str)>,
+    trace: Option<fn(u64, &Happening)>,
+) -> Outcome {
     let mut world = World::new(options, broken.map(|(broken, _)| broken), trace);
     let enough = broken.map(|(_, checker)| checker);
     while !world.is_over(enough) && world.step() {}

@@ -10,7 +10,7 @@ const MOST: usize = 20;
 const WINDOW_MS: u64 = 1_000;
 
 #[derive(Default)]
-pub struct Calm {
+pub(crate) struct Calm {
     asked: HashMap<Start, VecDeque<u64>>,
     woken: HashMap<Start, VecDeque<u64>>,
 }

@@ -15,7 +15,7 @@ use crate::history::Happening;
 use crate::options::Options;
 
 /// A property that is checked while it happens.
-pub trait Checker {
+pub(crate) trait Checker {
     /// Its name, as a violation is reported.
     fn name(&self) -> &'static str;
 
@@ -34,7 +34,7 @@ pub trait Checker {
 }
 
 /// All of them.
-pub fn all(options: &Options) -> Vec<Box<dyn Checker>> {
+pub(crate) fn all(options: &Options) -> Vec<Box<dyn Checker>> {
     vec![
         Box::<one_exchange::OneExchange>::default(),
         Box::<record_forward::RecordForward>::default(),

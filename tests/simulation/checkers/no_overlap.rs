@@ -9,10 +9,12 @@ use super::Checker;
 use crate::history::{Happening, Start};
 use crate::options::Options;
 
-pub struct NoOverlap {
+pub(crate) struct NoOverlap {
     skew_ms: u64,
     active: Vec<Active>,
-    /// The highest round that stood when a hand last was at work.
+    /// The highest round that was claimed.
+    claimed: Option<u64>,
+    /// And that was so when a hand last was at work.
     before_a_hand: Option<u64>,
 }
 
@@ -23,8 +25,8 @@ struct Active {
 }
 
 impl NoOverlap {
-    pub fn new(options: &Options) -> Self {
-        Self { skew_ms: options.skew_ms, active: Vec::new(), before_a_hand: None }
+    pub(crate) fn new(options: &Options) -> Self {
+        Self { skew_ms: options.skew_ms, active: Vec::new(), claimed: None, before_a_hand: None }
     }
 
     fn check(&self, at: u64, agent: Start) -> Result<(), String> {
@@ -65,8 +67,12 @@ impl Checker for NoOverlap {
                 self.active.retain(|run| run.agent != *agent);
                 Ok(())
             }
+            Happening::Written(written) => {
+                self.claimed = self.claimed.max(written.new.fence.map(|fence| fence.round));
+                Ok(())
+            }
             Happening::Hand => {
-                self.before_a_hand = self.active.iter().map(|run| run.fence.round).max().max(self.before_a_hand);
+                self.before_a_hand = self.claimed;
                 Ok(())
             }
             _ => Ok(()),

@@ -3,32 +3,31 @@
 //!
 //! Each replacement must be one that the protocol knows, at a time when it may be made.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use soloist::round::{Fence, Record, Schedule, State};
+use soloist::round::{Fence, Outcome, Record, Schedule, State};
 
 use super::Checker;
 use crate::history::{Happening, Stopped, Written};
 use crate::options::{EPOCH, Options};
 
-pub struct NoRoundLost {
+pub(crate) struct NoRoundLost {
     schedule: Schedule,
     attempts: u32,
     skew_ms: u64,
     started: HashSet<Fence>,
-    stopped: HashSet<Fence>,
-    ended: HashSet<Fence>,
+    /// How each run came to its end; `stopped` for those that were.
+    ended: HashMap<Fence, Outcome>,
 }
 
 impl NoRoundLost {
-    pub fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
             schedule: options.schedule(),
             attempts: options.attempts,
             skew_ms: options.skew_ms,
             started: HashSet::new(),
-            stopped: HashSet::new(),
-            ended: HashSet::new(),
+            ended: HashMap::new(),
         }
     }
 
@@ -84,7 +83,8 @@ impl NoRoundLost {
             return Err("the next round is not the next one");
         }
         let is_last = fence.attempt - old.returned >= self.attempts;
-        let has_run_on = self.started.contains(&fence) && !self.stopped.contains(&fence);
+        let end = self.ended.get(&fence);
+        let has_run_on = self.started.contains(&fence) && end.is_none();
         if new.id != old.id {
             return match new.state {
                 State::Idle if !has_come(old.timer) => Err("the round was closed before the lease had ended"),
@@ -98,9 +98,12 @@ impl NoRoundLost {
             State::Running => Ok(()),
             _ if has_run_on => Err("a claim was ended while its run went on"),
             State::Free if new.returned != old.returned + 1 => Err("what was given back was not counted"),
-            State::Free if self.ended.contains(&fence) => Err("a claim was given back although its run had ended"),
+            State::Free if end.is_some_and(|outcome| *outcome != Outcome::Stopped) => {
+                Err("a claim was given back although its run had ended")
+            }
             State::Free => Ok(()),
-            _ if !self.started.contains(&fence) => Err("a claim was ended that never ran"),
+            _ if end.is_none() => Err("a claim was ended that never ran"),
+            _ if end != new.outcome.as_ref() => Err("the end of a run was written as another one"),
             State::Retry if is_last => Err("there is a retry although there are no attempts left"),
             State::Retry => Ok(()),
             State::Idle if new.outcome.as_ref().is_some_and(|outcome| outcome.is_retryable()) && !is_last => {
@@ -122,10 +125,11 @@ impl Checker for NoRoundLost {
                 self.started.insert(*fence);
             }
             Happening::Stopped { fence, how, .. } => {
-                self.stopped.insert(*fence);
-                if matches!(how, Stopped::Ended(_)) {
-                    self.ended.insert(*fence);
-                }
+                let outcome = match how {
+                    Stopped::Ended(outcome) => outcome.clone(),
+                    Stopped::Halted(_) | Stopped::Crashed => Outcome::Stopped,
+                };
+                self.ended.insert(*fence, outcome);
             }
             Happening::Written(Written { old: Some(old), is_over_a_hand: false, new }) => {
                 return self.step(at, old, new).map_err(|problem| format!("{problem}: {new:?} over {old:?}"));

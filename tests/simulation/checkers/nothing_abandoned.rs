@@ -11,7 +11,7 @@ use super::Checker;
 use crate::history::{Happening, Start, Stopped, Written};
 use crate::options::Options;
 
-pub struct NothingAbandoned {
+pub(crate) struct NothingAbandoned {
     skew_ms: u64,
     agents: HashMap<String, Start>,
     hindered: HashMap<Start, u64>,
@@ -21,7 +21,7 @@ pub struct NothingAbandoned {
 }
 
 impl NothingAbandoned {
-    pub fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
             skew_ms: options.skew_ms,
             agents: HashMap::new(),

@@ -6,7 +6,7 @@ use super::Checker;
 use crate::history::{Happening, Start};
 
 #[derive(Default)]
-pub struct OneExchange {
+pub(crate) struct OneExchange {
     under_way: HashSet<Start>,
 }
 

@@ -8,7 +8,7 @@ use super::Checker;
 use crate::history::{Happening, Start};
 
 #[derive(Default)]
-pub struct OneStartAFence {
+pub(crate) struct OneStartAFence {
     ids: HashMap<Start, String>,
     claimed: HashSet<(Fence, String)>,
     started: HashMap<Fence, Start>,

@@ -7,7 +7,7 @@ use crate::options::{EPOCH, Options};
 /// So many rounds on time in a row show it.
 const ENOUGH: u32 = 4;
 
-pub struct Progress {
+pub(crate) struct Progress {
     every: u64,
     lateness_ms: u64,
     skew_ms: u64,
@@ -17,7 +17,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    pub fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
             every: options.every,
             lateness_ms: options.lateness_ms(),

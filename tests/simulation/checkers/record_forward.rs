@@ -4,7 +4,7 @@ use super::Checker;
 use crate::history::Happening;
 
 #[derive(Default)]
-pub struct RecordForward;
+pub(crate) struct RecordForward;
 
 impl Checker for RecordForward {
     fn name(&self) -> &'static str {

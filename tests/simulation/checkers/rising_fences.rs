@@ -6,7 +6,7 @@ use super::Checker;
 use crate::history::Happening;
 
 #[derive(Default)]
-pub struct RisingFences {
+pub(crate) struct RisingFences {
     highest: Option<Fence>,
 }
 

@@ -8,7 +8,7 @@ use super::Checker;
 use crate::history::Happening;
 
 #[derive(Default)]
-pub struct UniqueWrites {
+pub(crate) struct UniqueWrites {
     written: HashSet<Vec<u8>>,
 }
 

@@ -175,8 +175,10 @@ impl World {
         let Some(agent) = self.agents[slot].as_mut() else { return };
         let start = agent.start;
         let mut lease_until = agent.true_ms(lease_until_ms);
-        if self.broken == Some(Broken::EndlessLease) {
-            lease_until = u64::MAX;
+        match self.broken {
+            Some(Broken::EndlessLease) => lease_until = u64::MAX,
+            Some(Broken::LeaseFromAnswer) => lease_until = now + self.options.lease_ms,
+            _ => {}
         }
         agent.run = Some(Run { number, fence, lease_until });
         let has_module = agent.has_module;
@@ -190,7 +192,6 @@ impl World {
         }
         let (ms, outcome) = self.options.run(&mut self.rng, self.is_healed);
         self.plan(ms, Due::News(slot, start, News::Ended(number, outcome)));
-        debug_assert!(now <= self.now);
     }
 
     fn extend(&mut self, slot: usize, lease_until_ms: u64) {

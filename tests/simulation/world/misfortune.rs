@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use super::{Due, World};
-use crate::agent::News;
+use crate::agent::{Agent, News};
 use crate::faults::Fault;
 use crate::history::Happening;
 use crate::options::{EPOCH, hit};
@@ -14,11 +14,15 @@ impl World {
         if self.is_healed || self.agents[slot].is_none() {
             return;
         }
-        if hit(&mut self.rng, self.options.chances.crash) {
+        self.strike_with(slot, self.options.chances.crash, self.options.chances.pause);
+    }
+
+    fn strike_with(&mut self, slot: usize, crash: u32, pause: u32) {
+        if hit(&mut self.rng, crash) {
             self.faults.count(Fault::Crash);
             let back_after_ms = self.rng.random_range(0..=2 * self.options.lease_ms);
             self.leave(slot, back_after_ms);
-        } else if hit(&mut self.rng, self.options.chances.pause) {
+        } else if hit(&mut self.rng, pause) {
             self.pause(slot);
         }
     }
@@ -57,7 +61,7 @@ impl World {
         if hit(&mut self.rng, chances.hand) {
             self.hand();
         }
-        let slot = self.rng.random_range(0..self.agents.len());
+        let slot = self.victim();
         let Some(agent) = self.agents[slot].as_mut() else { return };
         let start = agent.start;
         if hit(&mut self.rng, chances.cut_off) {
@@ -78,9 +82,16 @@ impl World {
             }
             self.bring(slot, start, News::Stop);
         }
-        if hit(&mut self.rng, chances.pause) {
-            self.pause(slot);
-        }
+        // As often as after several steps: there are few of them in a second.
+        self.strike_with(slot, 4 * chances.crash, 4 * chances.pause);
+    }
+
+    /// Any agent, or the one that runs the job, which has more to lose.
+    fn victim(&mut self) -> usize {
+        let any = self.rng.random_range(0..self.agents.len());
+        let has_run = |agent: &Option<Agent>| agent.as_ref().is_some_and(|agent| agent.run.is_some());
+        let runs = self.agents.iter().position(has_run).filter(|_| self.rng.random_bool(0.5));
+        runs.unwrap_or(any)
     }
 
     fn hinder_all(&mut self) {
@@ -92,11 +103,13 @@ impl World {
 
     /// A hand changes what stands there, and repairs it later.
     fn hand(&mut self) {
-        let (fault, values) = match self.rng.random_range(0..4) {
+        let soon = EPOCH + self.now / 1000 + 2;
+        let (fault, values) = match self.rng.random_range(0..5) {
             0 => (Fault::Deleted, Vec::new()),
             1 => (Fault::Garbage, vec![b"v=spf1 -all".to_vec()]),
-            2 => (Fault::Garbage, [self.network.arbiter.observe().values, vec![self.plain()]].concat()),
-            _ => (Fault::Plain, vec![self.plain()]),
+            2 => (Fault::Garbage, [self.network.arbiter.observe().values, vec![self.plain(soon)]].concat()),
+            3 => (Fault::Plain, vec![self.plain(soon)]),
+            _ => (Fault::Plain, vec![self.plain(self.next())]),
         };
         self.faults.count(fault);
         self.put(values);
@@ -106,16 +119,19 @@ impl World {
         }
     }
 
-    /// As an agent that knows only four fields writes it: the next due time is next.
-    fn plain(&self) -> Vec<u8> {
-        let next = self.options.schedule().after(EPOCH + self.now / 1000);
+    fn next(&self) -> u64 {
+        self.options.schedule().after(EPOCH + self.now / 1000)
+    }
+
+    /// As an agent that knows only four fields writes it.
+    fn plain(&self, next: u64) -> Vec<u8> {
         format!(r#"{{"id":"hand","timer":{next},"timerold":{},"entryid":"1b60"}}"#, EPOCH + self.now / 1000)
             .into_bytes()
     }
 
     pub(super) fn repair(&mut self) {
         if self.network.arbiter.observe().record().is_err() {
-            let values = vec![self.plain()];
+            let values = vec![self.plain(self.next())];
             self.put(values);
         }
     }

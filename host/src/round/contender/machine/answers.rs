@@ -119,7 +119,7 @@ impl Contender {
         match outcome {
             Ok(Replaced::Applied(revision)) => self.applied(now, bid, revision),
             // Somebody else has the round: nothing is asked before the run is stopped.
-            Ok(Replaced::Conflict) if bid.intent == Intent::Renew && !bid.doubtful => {
+            Ok(Replaced::Conflict) if bid.intent == Intent::Renew && !bid.doubtful && self.is_running() => {
                 self.lost(&bid);
                 self.read();
             }
@@ -167,6 +167,10 @@ impl Contender {
             // The identical replacement, so that an earlier copy on its way can do no harm.
             self.ask(bid);
         }
+    }
+
+    fn is_running(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.ended.is_none())
     }
 
     /// Whether a claim leaves too little time for the job by now.

@@ -2,7 +2,7 @@
 
 use super::super::{Action, Event, Notice, Now, Rules};
 use super::{EPOCH, Zone, agent, at, fence, rules, settle, starts, until_replace};
-use crate::round::{Observation, Outcome, Replaced};
+use crate::round::{Observation, Outcome, Replaced, State};
 
 #[test]
 fn an_unknown_claim_that_was_applied_is_won_and_one_that_was_not_is_asked_again_identically() {
@@ -125,4 +125,23 @@ fn an_answer_that_was_not_asked_for_changes_nothing() {
     a.handle(at(1.0), Event::Read(Ok(Observation::absent())));
     a.handle(at(1.0), Event::Ended(Outcome::Ok));
     assert_eq!((a.poll_action(), a.poll_timeout()), (None, due));
+}
+
+#[test]
+fn a_run_that_ended_during_a_renewal_keeps_its_outcome_though_the_renewal_seems_refused() {
+    for is_applied in [true, false] {
+        let mut zone = Zone::default();
+        let mut a = agent("a", Rules { renew_ms: Some(5_000), ..rules(60) });
+        settle(&mut a, at(0.0), &mut zone);
+        settle(&mut a, at(60.0), &mut zone);
+        let (expected, record) = until_replace(&mut a, at(65.0), &zone);
+        a.handle(at(65.1), Event::Ended(Outcome::Ok));
+        if is_applied {
+            zone.replace(&expected, &record);
+        }
+        a.handle(at(65.2), Event::Replaced(Ok(Replaced::Conflict)));
+        settle(&mut a, at(65.2), &mut zone);
+        settle(&mut a, at(66.0), &mut zone);
+        assert_eq!((zone.record().state, zone.record().outcome), (State::Idle, Some(Outcome::Ok)));
+    }
 }

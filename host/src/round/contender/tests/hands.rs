@@ -1,6 +1,6 @@
 //! Records and clocks that are not what they should be.
 
-use super::super::{Action, Notice, Now, Rules};
+use super::super::{Action, Notice, Now, Rules, first_record, readable};
 use super::{EPOCH, Zone, agent, at, fence, rules, settle, starts};
 
 #[test]
@@ -81,4 +81,15 @@ fn a_round_in_the_future_holds_nobody_up_once_the_hand_has_taken_it_back() {
     assert_eq!(starts(&settle(&mut a, at(60.0), &mut zone)), []);
     zone.put(&format!(r#"{{"id":"x","timer":{},"timerold":0}}"#, EPOCH + 120));
     assert_eq!(starts(&settle(&mut a, at(120.0), &mut zone)), [fence(120, 1)]);
+}
+
+#[test]
+fn a_record_with_a_round_absurdly_far_ahead_can_be_repaired() {
+    let now = at(1.0);
+    let far = fence(200_000, 1);
+    let record = first_record("x", &rules(60), Some(far), now);
+    let mut zone = Zone::default();
+    zone.put(&String::from_utf8(record.encode()).unwrap());
+    assert_eq!(readable(&zone.observe(), &rules(60), now), Ok(Some(record)));
+    assert_eq!(first_record("x", &rules(60), Some(fence(60, 2)), now).fence, Some(fence(60, 2)));
 }
