@@ -44,6 +44,8 @@ async fn rounds_go_on_when_the_dns_server_is_back() {
     let first = begin(&mut fleet, "count", &AGENTS).await;
     let before = run_up_to(&scene.counter, first + 2).await;
 
+    // Between two rounds, so that every agent finds no server when the next one is due.
+    until_ms(before * 1000 + 500).await;
     scene.dns.terminate();
     assert!(scene.dns.wait().success());
     tokio::time::sleep(OUTAGE).await;
