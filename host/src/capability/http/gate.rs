@@ -144,7 +144,12 @@ impl Gate {
         result
     }
 
-    async fn hops(&self, mut request: Outgoing, deadline: Instant, place: OwnedSemaphorePermit) -> Result<Incoming, Error> {
+    async fn hops(
+        &self,
+        mut request: Outgoing,
+        deadline: Instant,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Incoming, Error> {
         let mut redirects = 0;
         loop {
             let response = self.hop(&request).await?;
