@@ -185,7 +185,7 @@ impl Fleet {
     /// The record is not in the zone.
     pub fn arbiter(&self, record: &str) -> Rfc2136 {
         Rfc2136::new(rfc2136::Options {
-            server: self.server,
+            server: self.server.to_string(),
             zone: name(ZONE),
             record: name(record),
             key: self.key.clone(),
