@@ -118,7 +118,6 @@ impl Contender {
     /// Takes in what happened.
     pub fn handle(&mut self, now: Now, event: Event) {
         match event {
-            Event::Time => {}
             Event::Read(seen) => self.on_read(now, seen),
             Event::Replaced(outcome) => self.on_replaced(now, outcome),
             Event::Ended(outcome) => {
@@ -135,7 +134,7 @@ impl Contender {
             }
             Event::Stop if self.stop == Stop::No => self.stop = Stop::Asked,
             Event::GiveBack if self.stop != Stop::Done => self.stop = Stop::GiveBack,
-            Event::Stop | Event::GiveBack => {}
+            Event::Time | Event::Stop | Event::GiveBack => {}
         }
         self.advance(now);
     }
