@@ -13,7 +13,7 @@ use crate::options::{Chances, Options, hit};
 #[derive(Debug, Clone)]
 pub(crate) enum Question {
     Read,
-    Replace { expected: Revision, record: Record },
+    Replace { expected: Revision, record: Box<Record> },
 }
 
 /// What it is told.

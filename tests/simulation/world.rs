@@ -8,8 +8,8 @@ use std::collections::BinaryHeap;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use soloist::round::contender::{Contender, Event};
-use soloist::round::{Observation, Replaced};
+use soloist::round::contender::{Contender, Event, Now};
+use soloist::round::{Observation, Record, Replaced, State};
 
 use crate::agent::{Agent, News};
 use crate::broken::Broken;
@@ -197,7 +197,7 @@ impl World {
         let Some(Reverse(Planned(at, _, due))) = self.planned.pop() else { return false };
         self.now = at;
         match due {
-            Due::Arrival(request) => self.arrive(request),
+            Due::Arrival(request) => self.arrive(&request),
             Due::News(slot, start, news) => self.bring(slot, start, news),
             Due::Wake(slot, start) => self.wake(slot, start),
             Due::Resume(slot, start) => self.resume(slot, start),
@@ -232,7 +232,7 @@ impl World {
         }
         let base_ms = self.rng.random_range(0..1_000_000);
         let seed = self.rng.random();
-        let now = soloist::round::contender::Now { wall_ms: 0, mono_ms: base_ms + self.now };
+        let now = Now { wall_ms: 0, mono_ms: base_ms + self.now };
         let agent = Agent {
             start,
             contender: Contender::new(id.clone(), rules, seed, now),
@@ -262,14 +262,14 @@ impl World {
     }
 
     /// A request reaches the arbiter.
-    fn arrive(&mut self, request: Request) {
+    fn arrive(&mut self, request: &Request) {
         let answer = match &request.question {
             Question::Read => Answer::Read(Ok(self.network.arbiter.observe())),
             Question::Replace { expected, record } => {
                 let before = self.network.arbiter.observe();
                 let mut expected = expected.clone();
                 if self.broken == Some(Broken::UnconditionalWrite)
-                    || self.broken == Some(Broken::UnconditionalEnd) && record.state != soloist::round::State::Running
+                    || self.broken == Some(Broken::UnconditionalEnd) && record.state != State::Running
                 {
                     expected = before.revision.clone();
                 }
@@ -278,7 +278,7 @@ impl World {
                 } else {
                     let outcome = self.network.arbiter.swap(&expected, record);
                     if matches!(outcome, Replaced::Applied(_)) {
-                        self.written(&before, record.clone());
+                        self.written(&before, Record::clone(record));
                     }
                     Answer::Replaced(Ok(outcome))
                 }
@@ -294,7 +294,7 @@ impl World {
         self.plan(back, Due::News(slot, request.from, News::Answered(request.exchange, answer)));
     }
 
-    fn written(&mut self, before: &Observation, new: soloist::round::Record) {
+    fn written(&mut self, before: &Observation, new: Record) {
         self.written += 1;
         let written = Written { old: before.record().ok().flatten(), is_over_a_hand: self.is_a_hands, new };
         self.is_a_hands = false;

@@ -33,7 +33,7 @@ impl NoRoundLost {
 
     fn step(&self, at: u64, old: &Record, new: &Record) -> Result<(), &'static str> {
         let has_come = |second: u64| second * 1000 <= EPOCH * 1000 + at + self.skew_ms;
-        let (Some(fence), Some(last)) = (new.fence, old.fence) else { return self.first(old, new, has_come) };
+        let (Some(fence), Some(last)) = (new.fence, old.fence) else { return first(old, new, has_come) };
         if fence == last {
             return self.same_fence(old, new, fence, has_come);
         }
@@ -56,16 +56,6 @@ impl NoRoundLost {
             State::Idle if !has_come(fence.round) => Err("a round was claimed that was not due"),
             State::Idle => Ok(()),
             _ => Err("a round was left before its end"),
-        }
-    }
-
-    /// A record without a fence: the first one of all.
-    fn first(&self, old: &Record, new: &Record, has_come: impl Fn(u64) -> bool) -> Result<(), &'static str> {
-        match new.fence {
-            Some(Fence { round, attempt: 1 }) if new.state == State::Running && has_come(round) => {
-                if has_come(old.timer) { Ok(()) } else { Err("it was claimed before its time") }
-            }
-            _ => Err("the first claim is none"),
         }
     }
 
@@ -105,12 +95,25 @@ impl NoRoundLost {
             _ if end.is_none() => Err("a claim was ended that never ran"),
             _ if end != new.outcome.as_ref() => Err("the end of a run was written as another one"),
             State::Retry if is_last => Err("there is a retry although there are no attempts left"),
-            State::Retry => Ok(()),
-            State::Idle if new.outcome.as_ref().is_some_and(|outcome| outcome.is_retryable()) && !is_last => {
+            State::Idle if new.outcome.as_ref().is_some_and(Outcome::is_retryable) && !is_last => {
                 Err("a failed round was ended although there were attempts left")
             }
-            State::Idle => Ok(()),
+            State::Retry | State::Idle => Ok(()),
         }
+    }
+}
+
+/// A record without a fence: the first one of all.
+fn first(old: &Record, new: &Record, has_come: impl Fn(u64) -> bool) -> Result<(), &'static str> {
+    match new.fence {
+        Some(Fence { round, attempt: 1 }) if new.state == State::Running && has_come(round) => {
+            if has_come(old.timer) {
+                Ok(())
+            } else {
+                Err("it was claimed before its time")
+            }
+        }
+        _ => Err("the first claim is none"),
     }
 }
 

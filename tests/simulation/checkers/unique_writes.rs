@@ -18,13 +18,11 @@ impl Checker for UniqueWrites {
     }
 
     fn see(&mut self, _: u64, happening: &Happening) -> Result<(), String> {
-        match happening {
-            Happening::Written(written)
-                if !self.written.insert(written.new.encode()) && !(written.is_over_a_hand && written.old.is_none()) =>
-            {
-                Err(format!("{:?} was written a second time, over {:?}", written.new, written.old))
-            }
-            _ => Ok(()),
+        let Happening::Written(written) = happening else { return Ok(()) };
+        let is_new = self.written.insert(written.new.encode());
+        if is_new || written.is_over_a_hand && written.old.is_none() {
+            return Ok(());
         }
+        Err(format!("{:?} was written a second time, over {:?}", written.new, written.old))
     }
 }

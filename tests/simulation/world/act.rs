@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use soloist::round::contender::{Action, Contender, Event, Halt};
-use soloist::round::{Fence, Outcome, Replaced};
+use soloist::round::{Fence, Outcome, Record, Replaced};
 
 use super::{Due, World};
 use crate::agent::{News, Run};
@@ -95,7 +95,9 @@ impl World {
             }
             match action {
                 Action::Read => self.ask(slot, Question::Read),
-                Action::Replace { expected, record } => self.ask(slot, Question::Replace { expected, record }),
+                Action::Replace { expected, record } => {
+                    self.ask(slot, Question::Replace { expected, record: Box::new(record) });
+                }
                 Action::Start { fence, lease_until_ms, .. } => self.start(slot, fence, lease_until_ms),
                 Action::Extend { lease_until_ms } => self.extend(slot, lease_until_ms),
                 Action::Halt(halt) => self.halt(slot, halt),
@@ -149,7 +151,7 @@ impl World {
         }
         let replacement = match &question {
             Question::Read => None,
-            Question::Replace { record, .. } => Some(record.clone()),
+            Question::Replace { record, .. } => Some(Record::clone(record)),
         };
         self.tell(&Happening::Asked { agent: start, replacement });
         let request = Request { from: start, exchange, question, reply: Reply::Answer };
