@@ -124,11 +124,11 @@ async fn a_frozen_winner_does_nothing_more_for_a_round_that_it_lost() {
     assert_eq!(late.count(), 0, "no call for the lost attempt once it was frozen");
     assert_eq!(phases(&calls, again, "end"), 1);
     // It is not the end of that agent.
-    let due = now_ms() / 1000 + 1;
-    fleet.due_at(&soloist_tests::scene::record("long"), due).await;
     for agent in AGENTS.iter().filter(|agent| **agent != first.agent) {
         fleet.kill(agent);
     }
+    let due = now_ms() / 1000 + 1;
+    fleet.due_at(&soloist_tests::scene::record("long"), due).await;
     let third = call(&scene, "the one that was frozen runs a round", |call| call.fence.round >= due).await;
     assert_eq!(third.agent, first.agent);
 }

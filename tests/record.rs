@@ -20,7 +20,8 @@ fn any_json() -> impl Strategy<Value = Value> {
         any::<u64>().prop_map(Value::from),
         any::<i64>().prop_map(Value::from),
         // With at most 15 digits: what a double certainly keeps.
-        (-999_999_999i64..999_999_999, 0..6i32).prop_map(|(digits, places)| json!(digits as f64 / 10f64.powi(places))),
+        (-999_999_999..999_999_999i32, 0..6i32)
+            .prop_map(|(digits, places)| json!(f64::from(digits) / 10f64.powi(places))),
         ".{0,20}".prop_map(Value::from),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
@@ -176,7 +177,7 @@ const EPOCH: u64 = 1_800_000_000;
 /// What an agent writes over a due record: a claim, a renewal, the end.
 fn written_over(record: &Record) -> Vec<Record> {
     let rules = Rules {
-        schedule: Schedule::every(60).unwrap(),
+        schedule: Schedule::every(60).expect("a minute is an interval"),
         lease_ms: 10_000,
         renew_ms: Some(5_000),
         attempts: 3,

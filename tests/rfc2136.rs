@@ -34,7 +34,7 @@ async fn embedded() -> Result<Box<dyn TestServer>> {
 
 async fn relayed(server: &dyn TestServer) -> Result<(Relay, Rfc2136)> {
     let relay = Relay::start(server.address()).await?;
-    let options = Options { server: relay.address(), ..server.options("job.example.test") };
+    let options = Options { server: relay.address().to_string(), ..server.options("job.example.test") };
     Ok((relay, Rfc2136::new(options)?))
 }
 
@@ -45,7 +45,7 @@ fn at(fake: &Fake) -> Result<Rfc2136> {
 
 fn options(server: SocketAddr, key: Key) -> Options {
     let (zone, record) = (name("example.test"), name("job.example.test"));
-    Options { server, zone, record, key, ttl: 60, timeout: SHORT }
+    Options { server: server.to_string(), zone, record, key, ttl: 60, timeout: SHORT }
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_request_that_is_lost_leaves_the_claim_unknown_and_a_read_shows_the_ol
 async fn an_answer_that_never_comes_leaves_the_claim_unknown_and_its_connection_unused() -> Result<()> {
     let server = embedded().await?;
     let relay = Relay::start(server.address()).await?;
-    let options = Options { server: relay.address(), timeout: SHORT, ..server.options("job.example.test") };
+    let options = Options { server: relay.address().to_string(), timeout: SHORT, ..server.options("job.example.test") };
     let arbiter = Rfc2136::new(options)?;
     relay.fail_next_update(Fault::SwallowAnswer);
     let replaced = arbiter.replace(&Revision::Absent, &record("ours")).await?;

@@ -84,6 +84,9 @@ async fn twenty_swaps_lose_no_round_and_every_good_version_runs() {
             put(&fleet, swap, &broken(swap));
             each_says(&fleet, "refused", bad).await;
             bad += 1;
+            // The good one stays: a round that is due only now is run.
+            let next = now_ms() / 1000 + 1;
+            eventually("a round is run", LONG, async || scene.counter.first(|call| call.fence.round >= next)).await;
         } else {
             put(&fleet, swap, &probe::version(swap + 1));
             each_says(&fleet, "swapped", good.len()).await;

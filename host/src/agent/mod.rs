@@ -1,6 +1,6 @@
 //! The loop that drives it all: asks each job's contender what to do, does it, and tells it what happened.
 //!
-//! One task a job: a job that hangs, traps or floods its output delays no other. Runs are on threads of their own.
+//! One loop a job: a job that hangs, traps or floods its output delays no other. Runs are on threads of their own.
 
 mod driver;
 mod identity;
@@ -65,11 +65,11 @@ pub enum StartError {
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The arbiters of a configuration's jobs, by the job's name. Nothing is connected yet but a name looked up.
+/// The arbiters of a configuration's jobs, by the job's name. Nothing is connected yet.
 ///
 /// # Errors
-/// The server's name does not resolve, or a record cannot be arbitrated there.
-pub async fn arbiters(config: &Config) -> Result<HashMap<String, Arc<dyn Arbiter>>, StartError> {
+/// A record cannot be arbitrated there.
+pub fn arbiters(config: &Config) -> Result<HashMap<String, Arc<dyn Arbiter>>, StartError> {
     let mut arbiters: HashMap<String, Arc<dyn Arbiter>> = HashMap::new();
     match &config.arbiter {
         config::Arbiter::Memory => {
@@ -78,13 +78,12 @@ pub async fn arbiters(config: &Config) -> Result<HashMap<String, Arc<dyn Arbiter
             }
         }
         config::Arbiter::Rfc2136 { server, zone, key, ttl, timeout } => {
-            let addr = server_addr(server).await?;
             let mut first: Option<Rfc2136> = None;
             for job in &config.jobs {
                 let one = match &first {
                     Some(first) => first.beside(&job.record),
                     None => Rfc2136::new(rfc2136::Options {
-                        server: addr,
+                        server: server.clone(),
                         zone: zone.clone(),
                         record: job.record.clone(),
                         key: key.clone(),
@@ -148,7 +147,7 @@ pub fn module_client(services: &Services) -> Result<reqwest::Client, reqwest::Er
 pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool, StartError> {
     let engine = Engine::new().map_err(|error| StartError::Engine(error.into()))?;
     let services = Services::new(&config.services, &config.base).map_err(|error| StartError::Services(error.into()))?;
-    let mut arbiters = arbiters(&config).await?;
+    let mut arbiters = arbiters(&config)?;
     let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
     let id = new_id(&config.agent.name);
     let mut drivers = JoinSet::new();

@@ -11,6 +11,7 @@ const REPEAT: Duration = Duration::from_secs(60);
 /// The log of one job's rounds.
 #[derive(Debug, Default)]
 pub(super) struct Reporter {
+    /// What the trouble is, and when it was last said.
     trouble: Option<(String, Instant)>,
 }
 
@@ -79,19 +80,26 @@ impl Reporter {
 
     fn unreadable(&mut self, problem: &Unreadable, place: &str, job: &str) {
         let hint = format!("`soloist init {job} --repair` shows it and writes a new one");
-        self.trouble(
-            "record",
-            &format!("nobody runs: the record at {place} cannot be acted on: {problem}; hint: {hint}"),
-        );
+        let text = format!("nobody runs: the record at {place} cannot be acted on: {problem}; hint: {hint}");
+        match problem {
+            // How far ahead it is changes with every look.
+            Unreadable::FarAhead(_) | Unreadable::RoundFarAhead(_) => self.trouble_named("record", "far ahead", &text),
+            _ => self.trouble("record", &text),
+        }
     }
 
     /// Says a trouble when it begins, when it changes, and once a minute while it lasts.
     fn trouble(&mut self, kind: &str, text: &str) {
-        if self.trouble.as_ref().is_some_and(|(last, when)| last == text && when.elapsed() < REPEAT) {
+        self.trouble_named(kind, text, text);
+    }
+
+    /// [`Self::trouble`], where the text changes and the trouble does not: `name` tells it from others.
+    fn trouble_named(&mut self, kind: &str, name: &str, text: &str) {
+        if self.trouble.as_ref().is_some_and(|(last, when)| last == name && when.elapsed() < REPEAT) {
             return;
         }
         tracing::error!(event = "trouble", kind, "{text}");
-        self.trouble = Some((text.to_owned(), Instant::now()));
+        self.trouble = Some((name.to_owned(), Instant::now()));
     }
 
     fn well(&mut self) {
@@ -109,5 +117,21 @@ fn finished(fence: Fence, outcome: &Outcome, timer: u64, retry: bool) {
         tracing::info!(event = "finished", round, attempt, %outcome, timer, retry, "the round is done");
     } else {
         tracing::error!(event = "finished", round, attempt, %outcome, timer, retry, "the round failed ({outcome})");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_comes_nearer_is_the_same_trouble() {
+        let mut reporter = Reporter::default();
+        let mut said = |ahead| {
+            let notice = Notice::Unreadable(Unreadable::FarAhead(ahead));
+            reporter.notice(&notice, 0, "canary.example.com at 192.0.2.1:53", "canary");
+            reporter.trouble.as_ref().map(|(_, when)| *when)
+        };
+        assert_eq!(said(1_000_001), said(1_000_000));
     }
 }

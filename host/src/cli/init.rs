@@ -46,7 +46,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         return Err(anyhow::anyhow!("{}: the arbiter is `memory`", args.config.display()))
             .hint("only the agent itself sees such records, and it creates them: `soloist run`");
     }
-    let arbiters = agent::arbiters(&config).await?;
+    let arbiters = agent::arbiters(&config)?;
     let jobs: Vec<&Job> = match &args.name {
         Some(name) => vec![config.job(name)?],
         None => config.jobs.iter().collect(),

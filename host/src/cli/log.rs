@@ -68,7 +68,7 @@ fn filter() -> anyhow::Result<EnvFilter> {
     let text = text.to_string_lossy();
     EnvFilter::try_new(&text)
         .map_err(|error| anyhow::anyhow!("the environment variable `{FILTER}` is no filter: `{text}`: {error}"))
-        .hint(format!("a level, `{FILTER}=debug`, or levels by module, `{FILTER}=info,soloist::round=trace`"))
+        .hint(format!("a level, `{FILTER}=debug`, or levels by module, `{FILTER}=info,soloist::agent=debug`"))
 }
 
 /// The time in UTC, to the millisecond: agents on several machines are read side by side.

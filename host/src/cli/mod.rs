@@ -46,7 +46,7 @@ pub struct Cli {
 
 const ENVIRONMENT: &str = "\
 Environment:
-  SOLOIST_LOG         Which log lines are shown: `debug`, or `info,soloist::round=trace` [default: info]
+  SOLOIST_LOG         Which log lines are shown: `debug`, or `info,soloist::agent=debug` [default: info]
   SOLOIST_LOG_FORMAT  Instead of --log-format
   SOLOIST_AGENT_NAME  The agent's name, before `[agent] name`
   NO_COLOR            No colours, if it is set";

@@ -79,7 +79,7 @@ fn exit_code(orderly: bool) -> ExitCode {
 async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     let engine = Engine::new()?;
     let services = Services::new(&config.services, &config.base)?;
-    agent::arbiters(config).await?;
+    agent::arbiters(config)?;
     for job in &config.jobs {
         let what = check_module(&engine, &services, job).await.with_context(|| format!("[job.{}] module", job.name))?;
         output::data(format_args!("job `{}`: {what}", job.name));

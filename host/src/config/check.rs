@@ -134,7 +134,7 @@ pub(super) fn job(name: String, raw: raw::Job, base: &Path, agent: &Agent, arbit
     let schedule = Schedule::every(every.as_secs()).filter(|_| every.subsec_nanos() == 0).ok_or_else(|| {
         invalid(&place("every"), format!("{} is not a whole number of seconds from 1s to 366days", span(every)))
     })?;
-    let timeout = raw.timeout.map_or(Duration::from_secs(30), |span| span.0);
+    let timeout = raw.timeout.map_or(super::DEFAULT_TIMEOUT, |span| span.0);
     within(&place("timeout"), timeout, Duration::from_millis(10), MAX_TIMEOUT)?;
     let lease = raw.lease.map_or(timeout + LEASE_MARGIN, |span| span.0);
     within(&place("lease"), lease, MIN_LEASE, MAX_TIMEOUT + LEASE_MARGIN)?;

@@ -25,6 +25,8 @@ use error::{Problem, invalid};
 pub const MAX_FILE: u64 = 1024 * 1024;
 /// The most jobs in one configuration.
 pub const MAX_JOBS: usize = 1000;
+/// How long a run may take where nothing else is said.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest a run may take: one day.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(86_400);
 /// The shortest lease: below it, one lost packet loses the round.

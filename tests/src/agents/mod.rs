@@ -80,12 +80,12 @@ impl Fleet {
     /// It cannot be started.
     pub fn start(&mut self, agent: &str) {
         let mut child = Command::new(crate::binary::soloist())
-            // Should this process be killed, none of its agents stays.
+            // It ends with its stdin, and so with this process, however that ends.
             .args(["--log-format", "json", "run", "--end-with-parent", "--config"])
             .arg(self.path("soloist.toml"))
             .env("SOLOIST_AGENT_NAME", agent)
             .env("SOLOIST_LOG", "info,soloist=debug,hickory_net=warn")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -105,8 +105,12 @@ impl Fleet {
         }
         for agent in agents {
             let loaded = |event: &Event| event.agent == *agent && event.kind() == "swapped";
+            let (log, jobs) = (self.log.clone(), self.jobs);
+            let child = self.agents.get_mut(*agent).expect("it was just started");
             eventually(&format!("`{agent}` loads its modules"), START, async || {
-                (self.log.all(loaded).len() >= self.jobs).then_some(())
+                let ended = child.try_wait().expect("a child can be waited for");
+                assert!(ended.is_none(), "`{agent}` ended: {ended:?}");
+                (log.all(loaded).len() >= jobs).then_some(())
             })
             .await;
         }
@@ -181,7 +185,7 @@ impl Fleet {
     /// The record is not in the zone.
     pub fn arbiter(&self, record: &str) -> Rfc2136 {
         Rfc2136::new(rfc2136::Options {
-            server: self.server,
+            server: self.server.to_string(),
             zone: name(ZONE),
             record: name(record),
             key: self.key.clone(),

@@ -76,7 +76,7 @@ pub trait TestServer: Send + Sync {
     /// What an arbiter of a record at this server needs, with a time-out for busy machines.
     fn options(&self, record: &str) -> rfc2136::Options {
         rfc2136::Options {
-            server: self.address(),
+            server: self.address().to_string(),
             zone: self.zone(),
             record: name(record),
             key: self.key().clone(),

@@ -26,7 +26,8 @@ const MAX_IDLE: Duration = Duration::from_secs(4);
 
 /// A server, and the connection to it.
 pub(super) struct Server {
-    address: SocketAddr,
+    /// `address:port` or `name:port`; a name is looked up for each connection, so that a primary that moved is found.
+    place: String,
     timeout: Duration,
     turns: Semaphore,
     current: Mutex<Option<Arc<Connection>>>,
@@ -74,8 +75,8 @@ enum Unanswered {
 }
 
 impl Server {
-    pub(super) fn new(address: SocketAddr, timeout: Duration) -> Self {
-        Self { address, timeout, turns: Semaphore::new(IN_FLIGHT), current: Mutex::new(None) }
+    pub(super) fn new(place: String, timeout: Duration) -> Self {
+        Self { place, timeout, turns: Semaphore::new(IN_FLIGHT), current: Mutex::new(None) }
     }
 
     /// Sends a request and waits for its answer. Waits at most the time-out for a turn and a connection, and then
@@ -128,7 +129,7 @@ impl Server {
                 return Ok((Arc::clone(connection), true));
             }
             *current = None;
-            let connection = Arc::new(Connection::open(self.address, self.timeout).await?);
+            let connection = Arc::new(Connection::open(&self.place, self.timeout).await?);
             *current = Some(Arc::clone(&connection));
             Ok((connection, false))
         };
@@ -162,7 +163,19 @@ impl Server {
 }
 
 impl Connection {
-    async fn open(address: SocketAddr, limit: Duration) -> Result<Self, NetError> {
+    /// Opens a connection to the first address of the place that takes one.
+    async fn open(place: &str, limit: Duration) -> Result<Self, NetError> {
+        let mut failed = NetError::from("the name has no address");
+        for address in tokio::net::lookup_host(place).await? {
+            match Self::open_at(address, limit).await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    async fn open_at(address: SocketAddr, limit: Duration) -> Result<Self, NetError> {
         let (opening, outbound) = TcpClientStream::<AsyncIoTokioAsStd<TcpStream>>::new(
             address,
             None,
@@ -230,9 +243,28 @@ mod tests {
 
     async fn server() -> Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let server = Server::new(listener.local_addr().unwrap(), Duration::from_secs(10));
+        let server = Server::new(listener.local_addr().unwrap().to_string(), Duration::from_secs(10));
         tokio::spawn(echo(listener));
         server
+    }
+
+    #[tokio::test]
+    async fn a_name_is_looked_up_for_each_connection_and_each_of_its_addresses_is_tried() {
+        // `localhost` may be `::1` first, where nobody listens.
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let place = format!("localhost:{}", listener.local_addr().unwrap().port());
+        tokio::spawn(echo(listener));
+        let server = Server::new(place, Duration::from_secs(10));
+        let question = message::query(&Name::from_ascii("job.example.test.").unwrap());
+        server.exchange(&question).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_found_sends_nothing() {
+        let server = Server::new("nowhere.invalid:53".to_owned(), Duration::from_secs(10));
+        let question = message::query(&Name::from_ascii("job.example.test.").unwrap());
+        let failure = server.exchange(&question).await.unwrap_err();
+        assert!(matches!(failure, Failure::NotSent(_)), "{failure}");
     }
 
     async fn held(server: &Server) -> Arc<Connection> {

@@ -5,7 +5,6 @@ mod answer;
 mod connection;
 mod message;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -34,8 +33,9 @@ const MAX_TIMEOUT: Duration = Duration::from_mins(1);
 /// Which record, where, and by which key.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The zone's primary server.
-    pub server: SocketAddr,
+    /// The zone's primary server: `address:port` or `name:port`. A name is looked up for each connection, and the first
+    /// of its addresses that takes one is used.
+    pub server: String,
     /// The zone, as the server knows it.
     pub zone: Name,
     /// The name of the TXT record: in the zone.
@@ -89,7 +89,7 @@ impl Rfc2136 {
         }
         let zone = absolute(&options.zone);
         let asked = Asked {
-            place: options.server.to_string(),
+            place: options.server.clone(),
             record: checked(&options.record, &zone)?,
             zone,
             key: bare(options.key.name()),
@@ -203,7 +203,7 @@ mod tests {
 
     fn options(zone: &str, record: &str) -> Options {
         Options {
-            server: SocketAddr::from(([127, 0, 0, 1], 53)),
+            server: "127.0.0.1:53".to_owned(),
             zone: Name::from_str(zone).unwrap(),
             record: Name::from_str(record).unwrap(),
             key: Key::generate("soloist", Algorithm::HmacSha256).unwrap(),

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, header};
 use reqwest::{Response, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tracing::Level;
 
@@ -100,9 +101,42 @@ impl Gate {
     /// # Errors
     /// See [`Error`]. Nothing is sent for a request that is denied or invalid.
     pub async fn send(&self, request: Outgoing) -> Result<Incoming, Error> {
-        let time = request.timeout.unwrap_or(MAX_TIME).min(MAX_TIME).min(self.facts.remaining());
-        let deadline = Instant::now() + time;
-        let result = timeout_at(deadline, self.hops(request, deadline)).await.unwrap_or(Err(Error::Timeout));
+        let deadline = self.deadline(&request);
+        let sent = async {
+            check(&request)?;
+            self.hops(request, deadline, self.place().await?).await
+        };
+        self.watched(timeout_at(deadline, sent).await)
+    }
+
+    /// As [`Self::send`], from a [`Self::place`] that was taken before.
+    ///
+    /// # Errors
+    /// As for [`Self::send`].
+    pub(super) async fn send_from(&self, place: OwnedSemaphorePermit, request: Outgoing) -> Result<Incoming, Error> {
+        let deadline = self.deadline(&request);
+        let sent = async {
+            check(&request)?;
+            self.hops(request, deadline, place).await
+        };
+        self.watched(timeout_at(deadline, sent).await)
+    }
+
+    /// Waits for one of the run's [`MAX_AT_ONCE`] places.
+    ///
+    /// # Errors
+    /// None that is known: nobody closes them, so there is always a place in the end.
+    pub(super) async fn place(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.places).acquire_owned().await.map_err(|error| Error::Failed(error.to_string()))
+    }
+
+    fn deadline(&self, request: &Outgoing) -> Instant {
+        Instant::now() + request.timeout.unwrap_or(MAX_TIME).min(MAX_TIME).min(self.facts.remaining())
+    }
+
+    /// Counts and logs what was denied.
+    fn watched(&self, sent: Result<Result<Incoming, Error>, Elapsed>) -> Result<Incoming, Error> {
+        let result = sent.unwrap_or(Err(Error::Timeout));
         if let Err(Error::Denied(reason)) = &result {
             self.services.count_denied();
             self.facts.log.line(Level::WARN, &format!("a request was denied: {reason}"));
@@ -110,10 +144,12 @@ impl Gate {
         result
     }
 
-    async fn hops(&self, mut request: Outgoing, deadline: Instant) -> Result<Incoming, Error> {
-        check(&request)?;
-        // Closed by nobody, so there is always a place in the end.
-        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|error| Error::Failed(error.to_string()))?;
+    async fn hops(
+        &self,
+        mut request: Outgoing,
+        deadline: Instant,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Incoming, Error> {
         let mut redirects = 0;
         loop {
             let response = self.hop(&request).await?;

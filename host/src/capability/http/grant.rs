@@ -322,7 +322,9 @@ mod tests {
             ("https://exa mple.com", "no URL"),
         ] {
             let error = Grant::of([text]).unwrap_err().to_string();
-            assert!(error.contains(reason) && error.contains(&format!("`{text}`")), "{text}: {error}");
+            assert!(error.contains(reason), "{text}: {error}");
+            // Of a URL, no more than its host is repeated: the rest may be a secret.
+            assert!(!error.contains("/path") && !error.contains("?x") && !error.contains("user@"), "{text}: {error}");
         }
     }
 

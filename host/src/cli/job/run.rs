@@ -15,11 +15,9 @@ use super::load;
 use crate::capability::slack::SlackConfig;
 use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
 use crate::config::Config;
+use crate::config::DEFAULT_TIMEOUT;
 use crate::round::{Fence, Outcome};
 use crate::runtime::{self, Engine, Lease, Limits, LoadError, Report, Request, wall_ms};
-
-/// How long a run may take where nothing else is asked for.
-const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The longest run from the command line.
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
@@ -48,7 +46,7 @@ pub struct Args {
     /// A setting of the job: a TOML value (`200`, `true`, `["a"]`), or else text. Repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     settings: Vec<(String, Value)>,
-    /// How long the run may take. By default 20s, or what the configuration says.
+    /// How long the run may take. By default 30s, or what the configuration says.
     #[arg(long, value_name = "TIME", value_parser = timeout)]
     timeout: Option<Duration>,
     /// How much memory the module may have. By default 256MiB, or what the configuration says.
@@ -128,7 +126,7 @@ fn described(args: &Args) -> anyhow::Result<Job> {
         services,
         settings: Map::new(),
         limits: Limits::default(),
-        timeout: TIMEOUT,
+        timeout: DEFAULT_TIMEOUT,
     })
 }
 

@@ -143,7 +143,8 @@ impl<'a> View<'a> {
         let ran = if record.timerold == 0 {
             "never".to_owned()
         } else {
-            format!("{} by {}", time(record.timerold, self.now), record.id)
+            let by = ran_by(record).map(|id| format!(" by {id}")).unwrap_or_default();
+            format!("{}{by}", time(record.timerold, self.now))
         };
         let mut lines = vec![format!("  last run  {ran}")];
         if let Some(fence) = record.fence {
@@ -200,7 +201,7 @@ impl<'a> View<'a> {
             "problem": self.record.as_ref().err().map(|problem| problem.text.as_str()),
             "last_run": record.filter(|record| record.timerold > 0).map(|record| json!({
                 "at": record.timerold,
-                "by": record.id,
+                "by": ran_by(record),
                 "round": record.fence.map(|fence| fence.round),
                 "attempt": record.fence.map(|fence| fence.attempt),
                 "module": record.module,
@@ -233,6 +234,12 @@ fn reference(answers: &[Answer], primary: Option<SocketAddr>) -> Option<&Answer>
         })
     })
     .or_else(|| answers.first())
+}
+
+/// Who ran last. A round whose agents all vanished was closed by another, whose name the record then bears.
+fn ran_by(record: &Record) -> Option<&str> {
+    let closed = record.state == State::Idle && record.outcome == Some(Outcome::Lost);
+    (!closed).then_some(record.id.as_str())
 }
 
 /// A time, absolute and from now: `2026-01-01T00:00:00Z (in 5s)`.

@@ -102,9 +102,11 @@ impl Journal {
         let file = file.map_err(|error| ServeError::data("open", &path, error))?;
         if end < bytes.len() {
             tracing::warn!(path = %path.display(), bytes = bytes.len() - end, "dropped an update that was never acknowledged");
-            let cut = file.set_len(end as u64).and_then(|()| file.sync_all());
-            cut.map_err(|error| ServeError::data("cut", &path, error))?;
+            file.set_len(end as u64).map_err(|error| ServeError::data("cut", &path, error))?;
         }
+        // The last entry may be whole and only in memory, if the process was killed before it synced it: what is served from
+        // here on must not be lost with the machine.
+        file.sync_all().map_err(|error| ServeError::data("sync", &path, error))?;
         Ok(Some(Self { dir: dir.to_owned(), file, end: end as u64, base: base as u64, broken: false }))
     }
 

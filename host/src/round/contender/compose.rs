@@ -2,13 +2,16 @@
 
 use serde_json::Map;
 
+use super::verdict::horizon;
 use super::{Now, Rules};
 use crate::round::{Fence, MAX_ATTEMPT, Outcome, Record, State};
 
 /// The first record of a job: the next due time is next. `last` is a fence that is known to have been claimed, in a
-/// record that this one replaces.
+/// record that this one replaces; one so far ahead that it cannot be meant is forgotten.
 pub fn first_record(id: &str, rules: &Rules, last: Option<Fence>, now: Now) -> Record {
-    let after = last.map_or(0, |fence| fence.round).max(now.wall_seconds());
+    let seconds = now.wall_seconds();
+    let last = last.filter(|fence| rules.schedule.after(fence.round) <= seconds + horizon(rules, seconds));
+    let after = last.map_or(0, |fence| fence.round).max(seconds);
     Record {
         id: id.to_owned(),
         timer: rules.schedule.after(after),

@@ -55,8 +55,8 @@ pub(super) fn verdict(record: &Record, highest: Option<Fence>, rules: &Rules, no
     })
 }
 
-/// How far ahead a timer can be meant: a day or two turns of the schedule, beside a lease and a backoff.
-fn horizon(rules: &Rules, now: u64) -> u64 {
+/// How far ahead a timer or a round can be meant, in seconds: a day or two turns of the schedule, beside a lease and a backoff.
+pub(super) fn horizon(rules: &Rules, now: u64) -> u64 {
     let turn = rules.schedule.gap(now).max(rules.schedule.gap(rules.schedule.after(now)));
     (2 * turn).max(86_400) + (rules.lease_ms + rules.backoff.cap_ms).div_ceil(1000)
 }

@@ -1,0 +1,250 @@
+//! What an agent makes of the arbiter's answers.
+
+use std::mem;
+
+use rand::Rng;
+
+use super::super::verdict::{Verdict, verdict};
+use super::super::{Action, Halt, Notice, Now, compose};
+use super::{Bid, Contender, Intent, Phase, Run, Stop};
+use crate::round::{Fence, Observation, Outcome, Record, Replaced, Revision, State, Unreadable};
+
+/// How long an agent looks away from the run of another one, at least.
+const WATCH_MS: u64 = 1_000;
+
+impl Contender {
+    pub(super) fn on_read(&mut self, now: Now, seen: Result<Observation, String>) {
+        match mem::replace(&mut self.phase, Phase::Holding) {
+            Phase::Reading => match seen {
+                Ok(observation) => {
+                    self.troubles = 0;
+                    self.decide(now, &observation);
+                }
+                Err(reason) => {
+                    self.notice(Notice::ReadFailed(reason));
+                    let wait = self.trouble();
+                    self.sleep(now, wait);
+                }
+            },
+            Phase::Checking(bid) => match seen {
+                Ok(observation) => self.check(now, bid, &observation),
+                Err(reason) => {
+                    self.notice(Notice::ReadFailed(reason));
+                    let until_ms = now.mono_ms + self.trouble();
+                    self.phase = Phase::Unsure { bid, until_ms };
+                }
+            },
+            other => self.phase = other,
+        }
+    }
+
+    /// What to do about the record as it stands, when we hold nothing.
+    fn decide(&mut self, now: Now, observation: &Observation) {
+        let seen = observation.record();
+        if let Ok(Some(record)) = &seen
+            && record.id == self.id
+            && record.state == State::Running
+        {
+            // A run that was stopped, or a claim that was given up as unknown and was applied after all.
+            return self.clear(now, observation.revision.clone(), record.clone());
+        }
+        if self.stop != Stop::No {
+            return self.done();
+        }
+        let record = match seen {
+            Ok(Some(record)) => record,
+            Ok(None) => {
+                let record = compose::first_record(&self.id, &self.rules, self.highest, now);
+                return self.bid(Intent::Create, Revision::Absent, record, None, now.mono_ms);
+            }
+            Err(unreadable) => return self.unreadable(now, unreadable),
+        };
+        let verdict = verdict(&record, self.highest, &self.rules, now.wall_seconds());
+        // A round that is not due yet can only be a hand's, and is forgotten when the hand takes it back.
+        self.highest = self.highest.max(record.fence.filter(|fence| fence.round <= now.wall_seconds()));
+        match verdict {
+            Err(unreadable) => self.unreadable(now, unreadable),
+            Ok(Verdict::Wait(until)) => {
+                self.sleep_until(now, until);
+                if record.state == State::Running {
+                    self.watch(now);
+                }
+            }
+            Ok(Verdict::Close(fence)) => {
+                let closed = compose::close(&record, fence, &self.id, &self.rules);
+                self.bid(Intent::Close, observation.revision.clone(), closed, Some(record), now.mono_ms);
+            }
+            Ok(Verdict::Claim(_)) if self.module.is_none() => {
+                self.notice(Notice::NoModule);
+                let next = self.rules.schedule.after(now.wall_seconds());
+                self.sleep_until(now, next);
+            }
+            Ok(Verdict::Claim(fence)) => {
+                let claim = compose::claim(&record, fence, &self.id, self.module.as_deref(), &self.rules, now);
+                let lease_until_ms = now.mono_ms + self.rules.lease_ms;
+                self.bid(Intent::Claim, observation.revision.clone(), claim, Some(record), lease_until_ms);
+            }
+        }
+    }
+
+    fn unreadable(&mut self, now: Now, unreadable: Unreadable) {
+        self.notice(Notice::Unreadable(unreadable));
+        let next = self.rules.schedule.after(now.wall_seconds());
+        self.sleep_until(now, next);
+    }
+
+    /// Sleeps less while somebody's run is under way: it may be given back, or end in a retry, long before its lease does.
+    fn watch(&mut self, now: Now) {
+        let most = now.mono_ms + (self.rules.lease_ms / 10).max(WATCH_MS);
+        if let Phase::Sleeping { until_ms } = &mut self.phase {
+            *until_ms = most.min(*until_ms);
+        }
+    }
+
+    /// Sleeps until the wall clock shows `until` or the next due time, whichever is earlier, and a little longer.
+    ///
+    /// The next due time counts even while somebody else's lease stands for longer: it may have ended its run early.
+    fn sleep_until(&mut self, now: Now, until: u64) {
+        let next = self.rules.schedule.after(now.wall_seconds());
+        let wait = now.mono_at(until.min(next)) - now.mono_ms;
+        let spread = self.rng.random_range(0..=self.rules.spread_ms);
+        self.sleep(now, wait + spread);
+    }
+
+    pub(super) fn on_replaced(&mut self, now: Now, outcome: Result<Replaced, String>) {
+        let mut bid = match mem::replace(&mut self.phase, Phase::Holding) {
+            Phase::Writing(bid) => bid,
+            other => return self.phase = other,
+        };
+        match outcome {
+            Ok(Replaced::Applied(revision)) => self.applied(now, bid, revision),
+            // Somebody else has the round: nothing is asked before the run is stopped.
+            Ok(Replaced::Conflict) if bid.intent == Intent::Renew && !bid.doubtful && self.is_running() => {
+                self.lost(&bid);
+                self.read();
+            }
+            // Or the request arrived twice, and the second copy was refused because the first one was applied.
+            Ok(Replaced::Conflict) => {
+                bid.refused = true;
+                self.look_for(bid);
+            }
+            Ok(Replaced::Unknown(reason)) => {
+                bid.doubtful = true;
+                self.notice(Notice::Unknown(reason));
+                // The first time at once; an arbiter that goes on like this is left in peace for a while.
+                let wait = if self.troubles == 0 { 0 } else { self.trouble() };
+                self.troubles = self.troubles.max(1);
+                self.phase = Phase::Unsure { bid, until_ms: now.mono_ms + wait };
+            }
+            // Nothing was written, so the same may be asked again, once the arbiter is back.
+            Err(reason) => {
+                self.notice(Notice::WriteFailed(reason));
+                let until_ms = now.mono_ms + self.trouble();
+                self.phase = Phase::Unsure { bid, until_ms };
+            }
+        }
+    }
+
+    /// A read tells what came of a replacement that was refused or of unknown outcome.
+    fn check(&mut self, now: Now, mut bid: Bid, observation: &Observation) {
+        if observation.is(&bid.record) {
+            self.applied(now, bid, observation.revision.clone());
+        } else if observation.revision != bid.expected {
+            self.lost(&bid);
+            self.decide(now, observation);
+        } else if bid.refused {
+            bid.refused = false;
+            self.notice(Notice::WriteFailed("it was refused, although the record is what it was".to_owned()));
+            let until_ms = now.mono_ms + self.trouble();
+            self.phase = Phase::Unsure { bid, until_ms };
+        } else if bid.intent == Intent::Claim && (self.is_late(&bid, now) || self.stop != Stop::No) {
+            // No use for this very claim any more. Should it be applied after all, it is seen as ours and given back.
+            self.decide(now, observation);
+        } else if bid.intent == Intent::Renew && self.run.is_none() {
+            // The run that it was for was stopped.
+            self.decide(now, observation);
+        } else {
+            // The identical replacement, so that an earlier copy on its way can do no harm.
+            self.ask(bid);
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| run.ended.is_none())
+    }
+
+    /// Whether a claim leaves too little time for the job by now.
+    fn is_late(&self, claim: &Bid, now: Now) -> bool {
+        claim.lease_until_ms.saturating_sub(now.mono_ms) < self.rules.lease_ms / 2
+    }
+
+    fn applied(&mut self, now: Now, bid: Bid, revision: Revision) {
+        self.troubles = 0;
+        let observation = Observation { revision, values: vec![bid.record.encode()] };
+        let fence = bid.record.fence.unwrap_or(Fence { round: bid.record.timer, attempt: 1 });
+        match bid.intent {
+            Intent::Claim => return self.won(now, bid, observation.revision, fence),
+            Intent::Renew => return self.renewed(now, bid, observation.revision, fence),
+            Intent::Create => self.notice(Notice::Created { due: bid.record.timer }),
+            Intent::Finish => {
+                let outcome = bid.record.outcome.clone().unwrap_or(Outcome::Ok);
+                let retry = bid.record.state == State::Retry;
+                self.notice(Notice::Finished { fence, outcome, timer: bid.record.timer, retry });
+            }
+            Intent::Free => self.notice(Notice::Freed { fence }),
+            Intent::Close => self.notice(Notice::Closed { fence }),
+        }
+        // What was written is what stands there.
+        self.decide(now, &observation);
+    }
+
+    fn won(&mut self, now: Now, bid: Bid, revision: Revision, fence: Fence) {
+        if self.stop != Stop::No || self.is_late(&bid, now) {
+            return self.give_back(now, revision, bid.record);
+        }
+        let from = bid.from.as_ref().filter(|old| old.state != State::Idle).map(|old| old.id.clone());
+        self.notice(Notice::Won { fence, from });
+        self.started = Some(fence);
+        let previous = bid.record.outcome.clone();
+        self.actions.push_back(Action::Start { fence, lease_until_ms: bid.lease_until_ms, previous });
+        self.hold(fence, revision, bid.record, bid.lease_until_ms, None);
+    }
+
+    fn renewed(&mut self, now: Now, bid: Bid, revision: Revision, fence: Fence) {
+        let Some(run) = self.run.take() else {
+            // The run was stopped before this renewal was known to have come through.
+            return self.clear(now, revision, bid.record);
+        };
+        self.notice(Notice::Renewed { fence });
+        if run.ended.is_none() {
+            self.actions.push_back(Action::Extend { lease_until_ms: bid.lease_until_ms });
+        }
+        self.hold(fence, revision, bid.record, bid.lease_until_ms, run.ended);
+        self.advance(now);
+    }
+
+    fn hold(&mut self, fence: Fence, revision: Revision, record: Record, lease_until_ms: u64, ended: Option<Outcome>) {
+        let begun_ms = lease_until_ms.saturating_sub(self.rules.lease_ms);
+        let renew_at_ms = self.rules.renew_ms.map(|after| begun_ms + after);
+        self.run = Some(Run { fence, revision, record, lease_until_ms, renew_at_ms, ended });
+        self.phase = Phase::Holding;
+    }
+
+    /// A replacement did not happen: the arbiter holds another record.
+    fn lost(&mut self, bid: &Bid) {
+        let fence = bid.record.fence.unwrap_or(Fence { round: bid.record.timer, attempt: 1 });
+        match bid.intent {
+            Intent::Claim => self.notice(Notice::Lost { fence }),
+            Intent::Finish => self.notice(Notice::Superseded { fence }),
+            Intent::Renew => {
+                if let Some(run) = self.run.take() {
+                    if run.ended.is_none() {
+                        self.actions.push_back(Action::Halt(Halt::Superseded));
+                    }
+                    self.notice(Notice::Superseded { fence });
+                }
+            }
+            Intent::Create | Intent::Free | Intent::Close => {}
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! One simulated agent: the real contender, its clocks, its run, and what waits for it while it stands still.
+
+use soloist::round::contender::{Contender, Now};
+use soloist::round::{Fence, Outcome};
+
+use crate::history::Start;
+use crate::network::{Answer, Question};
+use crate::options::EPOCH;
+
+/// One start of one agent.
+pub(crate) struct Agent {
+    pub(crate) start: Start,
+    pub(crate) contender: Contender,
+    /// How far its wall clock is ahead of the true time.
+    pub(crate) offset_ms: i64,
+    /// What its monotonic clock showed when the simulation began.
+    pub(crate) base_ms: u64,
+    /// The exchange under way: its number, and what was asked.
+    pub(crate) exchange: Option<(u64, Question)>,
+    pub(crate) run: Option<Run>,
+    pub(crate) has_module: bool,
+    pub(crate) cut_off_until: u64,
+    pub(crate) is_paused: bool,
+    /// What happened while it stood still.
+    pub(crate) waiting: Vec<News>,
+    /// When its timer goes off.
+    pub(crate) wake: Option<u64>,
+}
+
+/// A run under way.
+pub(crate) struct Run {
+    pub(crate) number: u64,
+    pub(crate) fence: Fence,
+    /// In true time.
+    pub(crate) lease_until: u64,
+}
+
+/// What an agent learns.
+#[derive(Debug, Clone)]
+pub(crate) enum News {
+    /// What came of an exchange.
+    Answered(u64, Answer),
+    /// So much time has passed since it was begun that it is given up.
+    GivenUp(u64),
+    /// A run has ended.
+    Ended(u64, Outcome),
+    Module(bool),
+    Stop,
+    GiveBack,
+}
+
+impl Agent {
+    /// The time as it sees it.
+    pub(crate) fn now(&self, true_ms: u64) -> Now {
+        let wall_ms = (EPOCH * 1000 + true_ms).checked_add_signed(self.offset_ms).expect("the offset is small");
+        Now { wall_ms, mono_ms: self.base_ms + true_ms }
+    }
+
+    /// The true time at which its monotonic clock shows this.
+    pub(crate) fn true_ms(&self, mono_ms: u64) -> u64 {
+        mono_ms.saturating_sub(self.base_ms)
+    }
+}

@@ -1,0 +1,49 @@
+//! Arbiters and agents that are broken on purpose, each in one way: the checkers must catch every one of them.
+
+/// What is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// The arbiter writes whatever the record was.
+    UnconditionalWrite,
+    /// The arbiter writes the end of a run whatever the record was.
+    UnconditionalEnd,
+    /// Every agent has the same id: one a host, or one a configuration, instead of one a start.
+    SharedId,
+    /// An unknown outcome is taken for a win, and the record is not read again.
+    UnknownIsWon,
+    /// A refusal is taken for a loss, even though the refused request was a copy of the one that was applied.
+    RefusedIsLost,
+    /// A run goes on whatever the contender says and however long ago its lease ended.
+    EndlessLease,
+    /// A run may act for a lease from when its agent heard that it won, not from when it asked.
+    LeaseFromAnswer,
+    /// One agent in two believes a clock that is half a minute ahead.
+    FastClock,
+    /// Some agents count attempts in another way.
+    FewerAttempts,
+    /// The contender is never told that a run has ended.
+    Deaf,
+    /// An agent looks at the record again and again instead of sleeping.
+    Restless,
+    /// An agent gives up every exchange at once, and asks again.
+    Impatient,
+}
+
+impl Broken {
+    /// All of them, each with the checker that must catch it.
+    pub(crate) const ALL: [(Self, &'static str); 13] = [
+        (Self::UnconditionalWrite, "rising_fences"),
+        (Self::UnconditionalWrite, "unique_writes"),
+        (Self::UnconditionalEnd, "record_forward"),
+        (Self::SharedId, "one_start_a_fence"),
+        (Self::UnknownIsWon, "one_start_a_fence"),
+        (Self::RefusedIsLost, "nothing_abandoned"),
+        (Self::EndlessLease, "no_overlap"),
+        (Self::LeaseFromAnswer, "no_overlap"),
+        (Self::FastClock, "no_overlap"),
+        (Self::FewerAttempts, "no_round_lost"),
+        (Self::Deaf, "progress"),
+        (Self::Restless, "calm"),
+        (Self::Impatient, "one_exchange"),
+    ];
+}

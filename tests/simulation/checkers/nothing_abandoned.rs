@@ -1,0 +1,81 @@
+//! An attempt is left to others only by an agent that was hindered: gone, paused, cut off, or its run outlived its lease.
+//!
+//! So an agent that won and was told otherwise notices it, and does not leave the round to the end of its lease. A
+//! request that arrived twice hinders nobody.
+
+use std::collections::HashMap;
+
+use soloist::round::{Record, State};
+
+use super::Checker;
+use crate::history::{Happening, Start, Stopped, Written};
+use crate::options::Options;
+
+pub(crate) struct NothingAbandoned {
+    skew_ms: u64,
+    agents: HashMap<String, Start>,
+    hindered: HashMap<Start, u64>,
+    asked: HashMap<Start, (u64, Record)>,
+    /// When the claim that stands was asked for.
+    claimed: u64,
+}
+
+impl NothingAbandoned {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self {
+            skew_ms: options.skew_ms,
+            agents: HashMap::new(),
+            hindered: HashMap::new(),
+            asked: HashMap::new(),
+            claimed: 0,
+        }
+    }
+
+    fn written(&mut self, written: &Written) -> Result<(), String> {
+        let Written { old, is_over_a_hand, new } = written;
+        let claimed = self.claimed;
+        if let Some((at, record)) = self.agents.get(&new.id).and_then(|agent| self.asked.get(agent))
+            && record == new
+        {
+            self.claimed = *at;
+        }
+        let Some(old) = old.as_ref().filter(|old| old.state == State::Running && old.id != new.id) else {
+            return Ok(());
+        };
+        let hindered = self.agents.get(&old.id).and_then(|agent| self.hindered.get(agent)).copied();
+        // Clocks that differ end a lease before its agent thinks so.
+        if *is_over_a_hand || self.skew_ms > 0 || hindered.is_some_and(|at| at >= claimed) {
+            return Ok(());
+        }
+        Err(format!("`{}` lives and did not end {old:?}: {new:?} was written over it", old.id))
+    }
+}
+
+impl Checker for NothingAbandoned {
+    fn name(&self) -> &'static str {
+        "nothing_abandoned"
+    }
+
+    fn see(&mut self, at: u64, happening: &Happening) -> Result<(), String> {
+        match happening {
+            Happening::Began { agent, id } => {
+                self.agents.insert(id.clone(), *agent);
+            }
+            Happening::Asked { agent, replacement: Some(record) } if record.state == State::Running => {
+                // The first time counts: what is asked again identically may be applied late.
+                let asked = self.asked.entry(*agent).or_insert_with(|| (at, record.clone()));
+                if asked.1 != *record {
+                    *asked = (at, record.clone());
+                }
+            }
+            Happening::Gone { agent }
+            | Happening::Hindered { agent }
+            | Happening::Stopped { agent, how: Stopped::Halted(_), .. } => {
+                self.hindered.insert(*agent, at);
+            }
+            Happening::Written(written) => return self.written(written),
+            _ => {}
+        }
+        Ok(())
+    }
+}

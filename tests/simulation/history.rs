@@ -1,0 +1,58 @@
+//! What happens in a simulation, as the checkers see it: with the true time, which no agent knows.
+
+use soloist::round::contender::Halt;
+use soloist::round::{Fence, Outcome, Record};
+
+/// One start of one agent: a process that crashed comes back as another one.
+pub(crate) type Start = usize;
+
+/// Something that happened.
+#[derive(Debug, Clone)]
+pub(crate) enum Happening {
+    /// An agent began, with this id.
+    Began { agent: Start, id: String },
+    /// An agent is gone: it crashed or was stopped.
+    Gone { agent: Start },
+    /// An agent was hindered: paused, cut off, a message of its lost or late.
+    Hindered { agent: Start },
+    /// An agent asked the arbiter something.
+    Asked { agent: Start, replacement: Option<Record> },
+    /// It has the answer, or has given it up.
+    Answered { agent: Start },
+    /// Its timer went off.
+    Woken { agent: Start },
+    /// The arbiter wrote a record in place of another one.
+    Written(Written),
+    /// A hand changed what stands at the arbiter.
+    Hand,
+    /// A run was started; its lease stands until then.
+    Started { agent: Start, fence: Fence, lease_until: u64 },
+    /// The lease of the run of this agent was extended.
+    Extended { agent: Start, lease_until: u64 },
+    /// The run of this agent is no more.
+    Stopped { agent: Start, fence: Fence, how: Stopped },
+    /// From now on nothing goes wrong any more.
+    Healed,
+}
+
+/// A replacement that was applied.
+#[derive(Debug, Clone)]
+pub(crate) struct Written {
+    /// What stood there; none if nothing did.
+    pub(crate) old: Option<Record>,
+    /// A hand wrote or deleted what stood there.
+    pub(crate) is_over_a_hand: bool,
+    /// What stands there now.
+    pub(crate) new: Record,
+}
+
+/// How a run stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// By itself.
+    Ended(Outcome),
+    /// The contender stopped it.
+    Halted(Halt),
+    /// Its agent crashed.
+    Crashed,
+}

@@ -1,0 +1,191 @@
+//! What one seed stands for: how many agents, which rules, how slow the network, which faults how often.
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use soloist::round::contender::{Backoff, Rules};
+use soloist::round::{Outcome, Schedule};
+
+/// The second of the Unix epoch at which every simulation begins.
+pub(crate) const EPOCH: u64 = 1_800_000_000;
+
+/// One simulation. Times are in milliseconds, chances in thousandths.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) seed: u64,
+    /// How many agents there are.
+    pub(crate) agents: usize,
+    /// The interval, in seconds.
+    pub(crate) every: u64,
+    pub(crate) lease_ms: u64,
+    pub(crate) is_renewed: bool,
+    pub(crate) attempts: u32,
+    pub(crate) backoff_ms: u64,
+    pub(crate) spread_ms: u64,
+    pub(crate) reread_ms: u64,
+    /// The longest way of a message in good times.
+    pub(crate) latency_ms: u64,
+    /// How long an agent waits for an answer.
+    pub(crate) timeout_ms: u64,
+    /// The longest run.
+    pub(crate) run_ms: u64,
+    /// How far the wall clocks are apart at most.
+    pub(crate) skew_ms: u64,
+    /// How long there are faults.
+    pub(crate) faulty_ms: u64,
+    pub(crate) chances: Chances,
+}
+
+/// How likely what goes wrong, in thousandths.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Chances {
+    /// Of a message: see [`super::network`].
+    pub(crate) lost_request: u32,
+    pub(crate) lost_answer: u32,
+    pub(crate) late_request: u32,
+    pub(crate) retransmitted: u32,
+    pub(crate) repeated: u32,
+    pub(crate) server_error: u32,
+    pub(crate) server_failure: u32,
+    /// Of any step of an agent.
+    pub(crate) crash: u32,
+    pub(crate) pause: u32,
+    /// Of an agent, each second.
+    pub(crate) stop: u32,
+    pub(crate) cut_off: u32,
+    pub(crate) no_module: u32,
+    /// Of the arbiter, each second.
+    pub(crate) outage: u32,
+    pub(crate) stubborn: u32,
+    /// Of a hand that changes the record, each second.
+    pub(crate) hand: u32,
+    /// Of a run.
+    pub(crate) retry: u32,
+    pub(crate) fails: u32,
+}
+
+impl Options {
+    /// What this seed stands for.
+    pub(crate) fn drawn(seed: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let every = pick(&mut rng, &[1, 2, 5, 10, 60]);
+        let most = if every == 1 { 6 } else { pick(&mut rng, &[3, 5, 10, 30]) };
+        let rounds = rng.random_range(8..24);
+        let lease_ms = pick(&mut rng, &[2_000, 3_000, 5_000, 10_000]);
+        Self {
+            seed,
+            agents: rng.random_range(2..=most),
+            every,
+            lease_ms,
+            is_renewed: rng.random_bool(0.6),
+            attempts: rng.random_range(1..=4),
+            backoff_ms: pick(&mut rng, &[0, 500, 1_000, 2_000]),
+            spread_ms: pick(&mut rng, &[0, 0, 50, 200]),
+            reread_ms: pick(&mut rng, &[every * 200, every * 500, 30_000]).max(1_000),
+            latency_ms: pick(&mut rng, &[1, 5, 30]),
+            timeout_ms: pick(&mut rng, &[300, 1_000, 2_000]),
+            run_ms: pick(&mut rng, &[100, 1_000, lease_ms - 500, lease_ms + 2_000, 3 * lease_ms]),
+            skew_ms: pick(&mut rng, &[0, 0, 0, 50, 300]),
+            faulty_ms: (rounds * every * 1000).max(15_000),
+            chances: Chances::drawn(&mut rng),
+        }
+    }
+
+    /// The rules that every agent goes by.
+    pub(crate) fn rules(&self) -> Rules {
+        Rules {
+            schedule: self.schedule(),
+            lease_ms: self.lease_ms,
+            renew_ms: self.is_renewed.then_some(self.lease_ms / 2),
+            attempts: self.attempts,
+            backoff: Backoff { base_ms: self.backoff_ms, cap_ms: 4 * self.backoff_ms },
+            spread_ms: self.spread_ms,
+            reread_ms: self.reread_ms,
+        }
+    }
+
+    pub(crate) fn schedule(&self) -> Schedule {
+        Schedule::every(self.every).expect("the interval is in its limits")
+    }
+
+    /// The longest that a message is on its way in bad times.
+    pub(crate) fn late_ms(&self) -> u64 {
+        self.timeout_ms + 2 * self.lease_ms
+    }
+
+    /// How long after the last fault every round is on time again, at most: whatever was on its way has arrived, the
+    /// longest run has ended, a lease and a backoff that it left have passed, every wait after trouble, and a turn.
+    pub(crate) fn recovery_ms(&self) -> u64 {
+        let longest_wait_after_trouble = 5_000;
+        let lease_left = 2 * self.lease_ms + 2_000;
+        let turns = 2 * self.every * 1000;
+        self.late_ms()
+            + 3 * self.timeout_ms
+            + self.run_ms
+            + 2 * lease_left
+            + 4 * self.backoff_ms
+            + 2 * longest_wait_after_trouble
+            + self.skew_ms
+            + turns
+    }
+
+    /// How late a round may start in good times: its reads and its claim, and clocks that differ.
+    pub(crate) fn lateness_ms(&self) -> u64 {
+        self.spread_ms + self.skew_ms + 6 * self.latency_ms + 20
+    }
+
+    /// How long a run takes in good times.
+    pub(crate) fn good_run_ms(&self) -> u64 {
+        (self.every * 1000 / 10).min(self.run_ms).min(self.lease_ms / 4)
+    }
+
+    /// How a run goes.
+    pub(crate) fn run(&self, rng: &mut SmallRng, is_healthy: bool) -> (u64, Outcome) {
+        if is_healthy {
+            return (self.good_run_ms(), Outcome::Ok);
+        }
+        let ms = rng.random_range(0..=self.run_ms);
+        let outcome = if hit(rng, self.chances.retry) {
+            pick(rng, &[Outcome::Retry, Outcome::Timeout, Outcome::Trap])
+        } else if hit(rng, self.chances.fails) {
+            Outcome::Error
+        } else {
+            Outcome::Ok
+        };
+        (ms, outcome)
+    }
+}
+
+impl Chances {
+    /// Each kind of fault is left out half of the time, so that each is also met alone.
+    fn drawn(rng: &mut SmallRng) -> Self {
+        let mut up_to = |most: u32| if rng.random_bool(0.5) { rng.random_range(1..=most) } else { 0 };
+        Self {
+            lost_request: up_to(150),
+            lost_answer: up_to(150),
+            late_request: up_to(150),
+            retransmitted: up_to(200),
+            repeated: up_to(100),
+            server_error: up_to(100),
+            server_failure: up_to(150),
+            crash: up_to(30),
+            pause: up_to(30),
+            stop: up_to(20),
+            cut_off: up_to(30),
+            no_module: up_to(20),
+            outage: up_to(50),
+            stubborn: up_to(30),
+            hand: if rng.random_bool(0.2) { rng.random_range(1..=60) } else { 0 },
+            retry: rng.random_range(0..=300),
+            fails: rng.random_range(0..=100),
+        }
+    }
+}
+
+/// Whether something of this chance happens.
+pub(crate) fn hit(rng: &mut SmallRng, thousandths: u32) -> bool {
+    thousandths > 0 && rng.random_range(0..1000) < thousandths
+}
+
+fn pick<T: Clone>(rng: &mut SmallRng, from: &[T]) -> T {
+    from[rng.random_range(0..from.len())].clone()
+}

@@ -1,0 +1,346 @@
+//! The simulated world: agents, their network and their misfortunes, one event after another in virtual time.
+
+mod act;
+mod misfortune;
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use soloist::round::contender::{Contender, Event, Now};
+use soloist::round::{Observation, Record, Replaced, State};
+
+use crate::agent::{Agent, News};
+use crate::broken::Broken;
+use crate::checkers::{self, Checker};
+use crate::faults::Faults;
+use crate::history::{Happening, Start, Stopped, Written};
+use crate::network::{Answer, Network, Question, Reply, Request};
+use crate::options::Options;
+
+/// What was found.
+pub(crate) struct Outcome {
+    pub(crate) violations: Vec<Violation>,
+    pub(crate) faults: Faults,
+    /// Rounds that were run.
+    pub(crate) rounds: u64,
+    /// Attempts at them.
+    pub(crate) starts: u64,
+    /// Replacements that were applied.
+    pub(crate) written: u64,
+    pub(crate) virtual_ms: u64,
+}
+
+/// A checker that did not agree.
+pub(crate) struct Violation {
+    pub(crate) checker: &'static str,
+    pub(crate) at: u64,
+    pub(crate) problem: String,
+}
+
+/// Runs what a seed stands for. It ends at the first violation, or, where something is broken, at the first by `enough`.
+pub(crate) fn run(
+    options: &Options,
+    broken: Option<(Broken, &'static str)>,
+    trace: Option<fn(u64, &Happening)>,
+) -> Outcome {
+    let mut world = World::new(options, broken.map(|(broken, _)| broken), trace);
+    let enough = broken.map(|(_, checker)| checker);
+    while !world.is_over(enough) && world.step() {}
+    if world.violations.is_empty() || enough.is_some() {
+        world.end();
+    }
+    Outcome {
+        violations: world.violations,
+        faults: world.faults,
+        rounds: world.rounds,
+        starts: world.starts,
+        written: world.written,
+        virtual_ms: world.now,
+    }
+}
+
+/// What is to happen.
+enum Due {
+    Arrival(Request),
+    News(usize, Start, News),
+    Wake(usize, Start),
+    Resume(usize, Start),
+    Begin(usize),
+    /// A second of misfortunes.
+    Second,
+    Repair,
+    Heal,
+}
+
+/// A moment, in the order of its planning where two are equal.
+struct Planned(u64, u64, Due);
+
+impl PartialEq for Planned {
+    fn eq(&self, other: &Self) -> bool {
+        (self.0, self.1) == (other.0, other.1)
+    }
+}
+
+impl Eq for Planned {}
+
+impl PartialOrd for Planned {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Planned {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.0, self.1).cmp(&(other.0, other.1))
+    }
+}
+
+struct World {
+    options: Options,
+    broken: Option<Broken>,
+    rng: SmallRng,
+    now: u64,
+    planned: BinaryHeap<Reverse<Planned>>,
+    numbers: u64,
+    network: Network,
+    agents: Vec<Option<Agent>>,
+    /// How many agents have begun.
+    begun: Start,
+    is_healed: bool,
+    /// What stands at the arbiter was put there by a hand.
+    is_a_hands: bool,
+    checkers: Vec<Box<dyn Checker>>,
+    violations: Vec<Violation>,
+    faults: Faults,
+    last_round: u64,
+    rounds: u64,
+    starts: u64,
+    written: u64,
+    trace: Option<fn(u64, &Happening)>,
+}
+
+/// The most violations that are kept of something broken.
+const MOST_VIOLATIONS: usize = 10_000;
+
+impl World {
+    fn new(options: &Options, broken: Option<Broken>, trace: Option<fn(u64, &Happening)>) -> Self {
+        let mut world = Self {
+            options: options.clone(),
+            broken,
+            rng: SmallRng::seed_from_u64(options.seed ^ 0x776f_726c_6400),
+            now: 0,
+            planned: BinaryHeap::new(),
+            numbers: 0,
+            network: Network::new(options),
+            agents: (0..options.agents).map(|_| None).collect(),
+            begun: 0,
+            is_healed: false,
+            is_a_hands: false,
+            checkers: checkers::all(options),
+            violations: Vec::new(),
+            faults: Faults::default(),
+            last_round: 0,
+            rounds: 0,
+            starts: 0,
+            written: 0,
+            trace,
+        };
+        for slot in 0..options.agents {
+            let after = world.rng.random_range(0..2_000);
+            world.plan(after, Due::Begin(slot));
+        }
+        world.plan(1_000, Due::Second);
+        world.plan(options.faulty_ms, Due::Heal);
+        world
+    }
+
+    fn is_over(&self, enough: Option<&str>) -> bool {
+        let is_enough = |violation: &Violation| enough.is_none_or(|enough| violation.checker == enough);
+        let last = self.options.faulty_ms + self.options.recovery_ms() + 5 * self.options.every * 1000;
+        self.violations.last().is_some_and(is_enough)
+            || self.violations.len() >= MOST_VIOLATIONS
+            || self.is_healed && self.checkers.iter().all(|checker| checker.is_content())
+            || self.now > last
+    }
+
+    fn end(&mut self) {
+        let at = self.now;
+        for checker in &mut self.checkers {
+            if let Err(problem) = checker.end() {
+                self.violations.push(Violation { checker: checker.name(), at, problem });
+            }
+        }
+    }
+
+    fn plan(&mut self, after_ms: u64, due: Due) {
+        self.numbers += 1;
+        self.planned.push(Reverse(Planned(self.now + after_ms, self.numbers, due)));
+    }
+
+    /// Tells the checkers.
+    fn tell(&mut self, happening: &Happening) {
+        let at = self.now;
+        if let Some(trace) = self.trace {
+            trace(at, happening);
+        }
+        for checker in &mut self.checkers {
+            if let Err(problem) = checker.see(at, happening) {
+                self.violations.push(Violation { checker: checker.name(), at, problem });
+            }
+        }
+    }
+
+    /// The next thing happens; false when nothing is left.
+    fn step(&mut self) -> bool {
+        let Some(Reverse(Planned(at, _, due))) = self.planned.pop() else { return false };
+        self.now = at;
+        match due {
+            Due::Arrival(request) => self.arrive(&request),
+            Due::News(slot, start, news) => self.bring(slot, start, news),
+            Due::Wake(slot, start) => self.wake(slot, start),
+            Due::Resume(slot, start) => self.resume(slot, start),
+            Due::Begin(slot) => self.begin(slot),
+            Due::Second => self.second(),
+            Due::Repair => self.repair(),
+            Due::Heal => self.heal(),
+        }
+        true
+    }
+
+    fn agent(&mut self, slot: usize, start: Start) -> Option<&mut Agent> {
+        self.agents[slot].as_mut().filter(|agent| agent.start == start)
+    }
+
+    /// An agent begins, unless there is one.
+    fn begin(&mut self, slot: usize) {
+        if self.agents[slot].is_some() {
+            return;
+        }
+        let start = self.begun;
+        self.begun += 1;
+        let id = if self.broken == Some(Broken::SharedId) { "host".to_owned() } else { format!("a{slot}-{start:x}") };
+        let skew = i64::try_from(self.options.skew_ms).unwrap_or(0);
+        let mut offset_ms = self.rng.random_range(0..=skew) - skew / 2;
+        if self.broken == Some(Broken::FastClock) && slot % 2 == 1 {
+            offset_ms += 30_000;
+        }
+        let mut rules = self.options.rules();
+        if self.broken == Some(Broken::FewerAttempts) && slot % 2 == 1 {
+            rules.attempts = 1;
+        }
+        let base_ms = self.rng.random_range(0..1_000_000);
+        let seed = self.rng.random();
+        let now = Now { wall_ms: 0, mono_ms: base_ms + self.now };
+        let agent = Agent {
+            start,
+            contender: Contender::new(id.clone(), rules, seed, now),
+            offset_ms,
+            base_ms,
+            exchange: None,
+            run: None,
+            has_module: true,
+            cut_off_until: 0,
+            is_paused: false,
+            waiting: Vec::new(),
+            wake: None,
+        };
+        self.agents[slot] = Some(agent);
+        self.tell(&Happening::Began { agent: start, id });
+        self.bring(slot, start, News::Module(true));
+    }
+
+    /// An agent is gone, by a crash or because it was stopped.
+    fn leave(&mut self, slot: usize, back_after_ms: u64) {
+        let Some(agent) = self.agents[slot].take() else { return };
+        if let Some(run) = &agent.run {
+            self.tell(&Happening::Stopped { agent: agent.start, fence: run.fence, how: Stopped::Crashed });
+        }
+        self.tell(&Happening::Gone { agent: agent.start });
+        self.plan(back_after_ms, Due::Begin(slot));
+    }
+
+    /// A request reaches the arbiter.
+    fn arrive(&mut self, request: &Request) {
+        let answer = match &request.question {
+            Question::Read => Answer::Read(Ok(self.network.arbiter.observe())),
+            Question::Replace { expected, record } => {
+                let before = self.network.arbiter.observe();
+                let mut expected = expected.clone();
+                if self.broken == Some(Broken::UnconditionalWrite)
+                    || self.broken == Some(Broken::UnconditionalEnd) && record.state != State::Running
+                {
+                    expected = before.revision.clone();
+                }
+                if self.network.stubborn_until > self.now {
+                    Answer::Replaced(Ok(Replaced::Conflict))
+                } else {
+                    let outcome = self.network.arbiter.swap(&expected, record);
+                    if matches!(outcome, Replaced::Applied(_)) {
+                        self.written(&before, Record::clone(record));
+                    }
+                    Answer::Replaced(Ok(outcome))
+                }
+            }
+        };
+        let answer = match request.reply {
+            Reply::Answer => answer,
+            Reply::Failure => Answer::Replaced(Ok(Replaced::Unknown("server failure".to_owned()))),
+            Reply::Nothing => return,
+        };
+        let Some(slot) = self.slot(request.from) else { return };
+        let back = self.network.latency();
+        self.plan(back, Due::News(slot, request.from, News::Answered(request.exchange, answer)));
+    }
+
+    fn written(&mut self, before: &Observation, new: Record) {
+        self.written += 1;
+        let written = Written { old: before.record().ok().flatten(), is_over_a_hand: self.is_a_hands, new };
+        self.is_a_hands = false;
+        self.tell(&Happening::Written(written));
+    }
+
+    fn slot(&self, start: Start) -> Option<usize> {
+        self.agents.iter().position(|agent| agent.as_ref().is_some_and(|agent| agent.start == start))
+    }
+
+    /// News for an agent, or for later if it stands still.
+    fn bring(&mut self, slot: usize, start: Start, news: News) {
+        let Some(agent) = self.agent(slot, start) else { return };
+        if agent.is_paused {
+            agent.waiting.push(news);
+        } else {
+            self.take_in(slot, news);
+            self.act(slot);
+        }
+    }
+
+    fn wake(&mut self, slot: usize, start: Start) {
+        let now = self.now;
+        let Some(agent) = self.agent(slot, start) else { return };
+        if agent.is_paused || agent.wake != Some(now) {
+            return;
+        }
+        agent.wake = None;
+        agent.contender.handle(agent.now(now), Event::Time);
+        self.tell(&Happening::Woken { agent: start });
+        self.act(slot);
+    }
+
+    /// An agent that stood still goes on: with what it was doing, then with all that waits, in any order.
+    fn resume(&mut self, slot: usize, start: Start) {
+        let Some(agent) = self.agent(slot, start) else { return };
+        agent.is_paused = false;
+        agent.wake = None;
+        self.act(slot);
+        while let Some(agent) = self.agent(slot, start).filter(|agent| !agent.is_paused && !agent.waiting.is_empty()) {
+            let waiting = agent.waiting.len();
+            let next = self.rng.random_range(0..waiting);
+            let Some(agent) = self.agent(slot, start) else { return };
+            let news = agent.waiting.swap_remove(next);
+            self.take_in(slot, news);
+            self.act(slot);
+        }
+    }
+}

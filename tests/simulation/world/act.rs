@@ -1,0 +1,218 @@
+//! How an agent is driven: news in, actions out, as the agent loop of the host does it.
+
+use rand::Rng;
+use soloist::round::contender::{Action, Contender, Event, Halt};
+use soloist::round::{Fence, Outcome, Record, Replaced};
+
+use super::{Due, World};
+use crate::agent::{News, Run};
+use crate::broken::Broken;
+use crate::history::{Happening, Stopped};
+use crate::network::{Answer, Question, Reply, Request, Way, failure, silence};
+
+impl World {
+    /// Tells an agent's contender what happened.
+    pub(super) fn take_in(&mut self, slot: usize, news: News) {
+        let event = match news {
+            News::Answered(exchange, answer) => self.answered(slot, exchange, Some(answer)),
+            News::GivenUp(exchange) => self.answered(slot, exchange, None),
+            News::Ended(number, outcome) => self.ended(slot, number, outcome),
+            News::Module(is_there) => Some(Event::Module(is_there.then(|| "0123456789ab".to_owned()))),
+            News::Stop => Some(Event::Stop),
+            News::GiveBack => Some(Event::GiveBack),
+        };
+        let now = self.now;
+        let Some(agent) = self.agents[slot].as_mut() else { return };
+        match event {
+            Some(Event::Module(module)) => {
+                agent.has_module = module.is_some();
+                agent.contender.handle(agent.now(now), Event::Module(module));
+            }
+            Some(event) => agent.contender.handle(agent.now(now), event),
+            None => {}
+        }
+    }
+
+    /// An answer, or none in time, to what is under way.
+    fn answered(&mut self, slot: usize, exchange: u64, answer: Option<Answer>) -> Option<Event> {
+        let agent = self.agents[slot].as_mut()?;
+        let start = agent.start;
+        let (_, question) = agent.exchange.take_if(|(number, _)| *number == exchange)?;
+        self.tell(&Happening::Answered { agent: start });
+        let answer = answer.unwrap_or_else(|| silence(&question));
+        match answer {
+            Answer::Read(seen) => Some(Event::Read(seen)),
+            Answer::Replaced(outcome) => Some(Event::Replaced(self.distort(slot, outcome, &question))),
+        }
+    }
+
+    /// What a broken agent makes of an answer.
+    fn distort(
+        &mut self,
+        slot: usize,
+        outcome: Result<Replaced, String>,
+        question: &Question,
+    ) -> Result<Replaced, String> {
+        match (self.broken, outcome, question) {
+            (Some(Broken::UnknownIsWon), Ok(Replaced::Unknown(_)), Question::Replace { record, .. }) => {
+                let alone = soloist::arbiter::memory::Memory::default();
+                Ok(alone.swap(&soloist::round::Revision::Absent, record))
+            }
+            (Some(Broken::RefusedIsLost), Ok(Replaced::Conflict), _) => {
+                let (rules, seed, now) = (self.options.rules(), self.rng.random(), self.now);
+                if let Some(agent) = self.agents[slot].as_mut().filter(|agent| agent.run.is_none()) {
+                    // It forgets what it wrote.
+                    let now = agent.now(now);
+                    agent.contender = Contender::new(format!("a{slot}-{seed:x}"), rules, seed, now);
+                    agent.contender.handle(now, Event::Module(Some("0123456789ab".to_owned())));
+                    let id = format!("a{slot}-{seed:x}");
+                    let start = agent.start;
+                    self.tell(&Happening::Began { agent: start, id });
+                }
+                Ok(Replaced::Conflict)
+            }
+            (_, outcome, _) => outcome,
+        }
+    }
+
+    fn ended(&mut self, slot: usize, number: u64, outcome: Outcome) -> Option<Event> {
+        let now = self.now;
+        let agent = self.agents[slot].as_mut()?;
+        let run = agent.run.take_if(|run| run.number == number)?;
+        // What acts after its lease is stopped by the runtime.
+        let outcome = if run.lease_until <= now { Outcome::Stopped } else { outcome };
+        let start = agent.start;
+        self.tell(&Happening::Stopped { agent: start, fence: run.fence, how: Stopped::Ended(outcome.clone()) });
+        (self.broken != Some(Broken::Deaf)).then_some(Event::Ended(outcome))
+    }
+
+    /// Does what an agent's contender asks for, unless something happens to the agent in between.
+    pub(super) fn act(&mut self, slot: usize) {
+        while let Some(agent) = self.agents[slot].as_mut().filter(|agent| !agent.is_paused) {
+            let Some(action) = agent.contender.poll_action() else { break };
+            if self.broken == Some(Broken::Restless) {
+                self.fidget(slot);
+            }
+            match action {
+                Action::Read => self.ask(slot, Question::Read),
+                Action::Replace { expected, record } => {
+                    self.ask(slot, Question::Replace { expected, record: Box::new(record) });
+                }
+                Action::Start { fence, lease_until_ms, .. } => self.start(slot, fence, lease_until_ms),
+                Action::Extend { lease_until_ms } => self.extend(slot, lease_until_ms),
+                Action::Halt(halt) => self.halt(slot, halt),
+                Action::Notice(_) => continue,
+                Action::Done => {
+                    let back_after_ms = self.rng.random_range(0..=self.options.lease_ms);
+                    self.leave(slot, back_after_ms);
+                }
+            }
+            self.strike(slot);
+        }
+        self.set_timer(slot);
+    }
+
+    fn set_timer(&mut self, slot: usize) {
+        let now = self.now;
+        let Some(agent) = self.agents[slot].as_mut().filter(|agent| !agent.is_paused) else { return };
+        let Some(timeout) = agent.contender.poll_timeout() else {
+            agent.wake = None;
+            return;
+        };
+        let at = agent.true_ms(timeout).max(now);
+        if agent.wake != Some(at) {
+            agent.wake = Some(at);
+            let start = agent.start;
+            self.plan(at - now, Due::Wake(slot, start));
+        }
+    }
+
+    fn fidget(&mut self, slot: usize) {
+        let now = self.now;
+        if let Some(agent) = self.agents[slot].as_mut() {
+            agent.contender.handle(agent.now(now), Event::Module(None));
+            agent.contender.handle(agent.now(now), Event::Module(Some("0123456789ab".to_owned())));
+        }
+    }
+
+    fn ask(&mut self, slot: usize, question: Question) {
+        self.numbers += 1;
+        let exchange = self.numbers;
+        let now = self.now;
+        let Some(agent) = self.agents[slot].as_mut() else { return };
+        let (start, is_cut_off) = (agent.start, agent.cut_off_until > now);
+        agent.exchange = Some((exchange, question.clone()));
+        if self.broken == Some(Broken::Impatient) {
+            let event = match failure(&question, "too slow") {
+                Answer::Read(seen) => Event::Read(seen),
+                Answer::Replaced(outcome) => Event::Replaced(outcome),
+            };
+            agent.contender.handle(agent.now(now), event);
+        }
+        let replacement = match &question {
+            Question::Read => None,
+            Question::Replace { record, .. } => Some(Record::clone(record)),
+        };
+        self.tell(&Happening::Asked { agent: start, replacement });
+        let request = Request { from: start, exchange, question, reply: Reply::Answer };
+        let (way, is_hindered) = self.network.send(now, is_cut_off, request, &mut self.faults);
+        if is_hindered || self.network.stubborn_until > now {
+            self.tell(&Happening::Hindered { agent: start });
+        }
+        match way {
+            Way::Sent(requests) => {
+                for (after, request) in requests {
+                    self.plan(after, Due::Arrival(request));
+                }
+            }
+            Way::Refused(after, answer) => self.plan(after, Due::News(slot, start, News::Answered(exchange, answer))),
+        }
+        self.plan(self.options.timeout_ms, Due::News(slot, start, News::GivenUp(exchange)));
+    }
+
+    fn start(&mut self, slot: usize, fence: Fence, lease_until_ms: u64) {
+        self.numbers += 1;
+        let number = self.numbers;
+        let now = self.now;
+        let Some(agent) = self.agents[slot].as_mut() else { return };
+        let start = agent.start;
+        let mut lease_until = agent.true_ms(lease_until_ms);
+        match self.broken {
+            Some(Broken::EndlessLease) => lease_until = u64::MAX,
+            Some(Broken::LeaseFromAnswer) => lease_until = now + self.options.lease_ms,
+            _ => {}
+        }
+        agent.run = Some(Run { number, fence, lease_until });
+        let has_module = agent.has_module;
+        self.starts += 1;
+        self.rounds += u64::from(fence.round > self.last_round);
+        self.last_round = self.last_round.max(fence.round);
+        self.tell(&Happening::Started { agent: start, fence, lease_until });
+        if !has_module {
+            self.take_in(slot, News::Ended(number, Outcome::Host));
+            return;
+        }
+        let (ms, outcome) = self.options.run(&mut self.rng, self.is_healed);
+        self.plan(ms, Due::News(slot, start, News::Ended(number, outcome)));
+    }
+
+    fn extend(&mut self, slot: usize, lease_until_ms: u64) {
+        let Some(agent) = self.agents[slot].as_mut() else { return };
+        let (start, lease_until) = (agent.start, agent.true_ms(lease_until_ms));
+        if let Some(run) = &mut agent.run {
+            run.lease_until = run.lease_until.max(lease_until);
+            self.tell(&Happening::Extended { agent: start, lease_until });
+        }
+    }
+
+    fn halt(&mut self, slot: usize, halt: Halt) {
+        if self.broken == Some(Broken::EndlessLease) {
+            return;
+        }
+        let Some(agent) = self.agents[slot].as_mut() else { return };
+        let start = agent.start;
+        if let Some(run) = agent.run.take() {
+            self.tell(&Happening::Stopped { agent: start, fence: run.fence, how: Stopped::Halted(halt) });
+        }
+    }
+}
