@@ -1,6 +1,6 @@
 //! `run --check`: whether every module that is a file could run with its grants.
 
-use crate::shell::{EXAMPLE, Shell, pin};
+use crate::shell::{EXAMPLE, Shell, pin, titled};
 
 /// A component that imports what only a grant gives.
 const FETCHING: &str = include_str!("../wat/fetch.wat");
@@ -23,10 +23,10 @@ fn a_module_that_cannot_run_is_refused_with_the_reason_and_the_line_to_add() {
             None => std::fs::remove_file(shell.path().join("jobs/canary.wasm")).expect("the module"),
         }
         shell.configure("http = [\"https://api.example.com\"]\n", "");
-        text += &format!("# {what}\n{}", shell.transcript(&["run", "--check"]));
+        text += &titled(what, &shell.transcript(&["run", "--check"]));
     }
     shell.write("soloist.toml", EXAMPLE);
-    text += &format!("# the same, granted\n{}", shell.transcript(&["run", "--check"]));
+    text += &titled("the same, granted", &shell.transcript(&["run", "--check"]));
     pin("check_modules", &text);
 }
 

@@ -153,9 +153,10 @@ fn every_limit_is_named_where_it_is_passed() {
     let shell = Shell::new();
     shell.write("long.toml", EXAMPLE.replace("[job.canary", &format!("[job.{}", "x".repeat(64))));
     text += &shell.transcript(&["run", "--check", "--config", "long.toml"]);
-    let jobs: String = (0..1001)
-        .map(|n| format!("[job.j{n}]\nrecord = \"j{n}.example.com\"\nevery = \"1s\"\nmodule = \"a\"\n"))
-        .collect();
+    let mut jobs = String::new();
+    for n in 0..1001 {
+        let _ = writeln!(jobs, "[job.j{n}]\nrecord = \"j{n}.example.com\"\nevery = \"1s\"\nmodule = \"a\"");
+    }
     shell.write("many.toml", format!("{EXAMPLE}{jobs}"));
     text += &shell.transcript(&["run", "--check", "--config", "many.toml"]);
     shell.write("large.toml", format!("{EXAMPLE}#{}", " ".repeat(1024 * 1024)));

@@ -199,6 +199,11 @@ fn is_past(text: &str) -> bool {
     text.starts_with("[TIME] (") && text.ends_with(" ago)") && !text.contains('\n')
 }
 
+/// A transcript under a heading.
+pub(crate) fn titled(what: &str, transcript: &str) -> String {
+    format!("# {what}\n{transcript}")
+}
+
 /// Pins a text in `tests/snapshots/NAME.snap`.
 pub(crate) fn pin(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();

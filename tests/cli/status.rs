@@ -1,6 +1,6 @@
 //! `status`: how a job stands, by its record at every server, in exit codes, for people and as JSON.
 
-use crate::shell::{Shell, Zone, now, pin, serve};
+use crate::shell::{Shell, Zone, now, pin, serve, titled};
 use soloist_tests::hand::name;
 
 fn idle(due: u64) -> String {
@@ -16,10 +16,8 @@ async fn a_record_is_fine_or_overdue_or_unreadable() {
     let mut text = String::new();
     let mut show = async |what: &str, values: &[&str]| {
         zone.put(values).await;
-        text += &format!(
-            "# {what}\n{}",
-            zone.shell.transcript(&["status", "canary", "--server", &zone.hand.server.to_string()])
-        );
+        let server = zone.hand.server.to_string();
+        text += &titled(what, &zone.shell.transcript(&["status", "canary", "--server", &server]));
     };
     let due = now() + 50;
     show("fine", &[&idle(due)]).await;
