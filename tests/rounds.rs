@@ -24,7 +24,7 @@ async fn every_round_is_run_exactly_once(kind: Kind) {
         server.address(),
         server.key(),
         &format!(
-            r##"
+            r#"
 [job.count]
 record = "{RECORD}"
 every = "1s"
@@ -36,7 +36,7 @@ slack = []
 [job.count.config]
 mode = "report"
 url = "{origin}/report"
-"##
+"#
         ),
     );
     std::fs::write(fleet.path("probe.wasm"), probe::version(1)).unwrap();

@@ -3,6 +3,8 @@
 //! Agents agree over one DNS TXT record which of them runs a job this round; the winner runs the current
 //! WebAssembly module in a sandbox. See `ARCHITECTURE.md` for the way data flows; imports point up this list.
 
+mod files;
+
 pub mod round;
 
 pub mod arbiter;

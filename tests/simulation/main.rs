@@ -96,10 +96,10 @@ fn every_seed_keeps_every_promise() {
         let first = number("SOLOIST_FIRST_SEED").unwrap_or(0);
         let last = first + number("SOLOIST_SEEDS").unwrap_or(SEEDS);
         let threads = thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
-        let workers: Vec<_> =
-            (0..threads).map(|worker| thread::spawn(move || run_some(first + worker, last, threads))).collect();
-        for worker in workers {
-            let some = worker.join().expect("a simulation does not panic");
+        let shares: Vec<_> =
+            (0..threads).map(|share| thread::spawn(move || run_some(first + share, last, threads))).collect();
+        for share in shares {
+            let some = share.join().expect("a simulation does not panic");
             sums.seeds += some.seeds;
             sums.rounds += some.rounds;
             sums.starts += some.starts;

@@ -28,6 +28,8 @@ pub(crate) enum Answer {
 pub(crate) struct Request {
     pub(crate) from: Start,
     pub(crate) exchange: u64,
+    /// When it was sent.
+    pub(crate) sent: u64,
     pub(crate) question: Question,
     pub(crate) reply: Reply,
 }

@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use soloist::round::contender::{Contender, Event, Now};
-use soloist::round::{Observation, Record, Replaced, State};
+use soloist::round::{Observation, Record, Replaced, Revision, State};
 
 use crate::agent::{Agent, News};
 use crate::broken::Broken;
@@ -111,6 +111,8 @@ struct World {
     is_healed: bool,
     /// What stands at the arbiter was put there by a hand.
     is_a_hands: bool,
+    /// When a hand was last at work.
+    last_hand: u64,
     checkers: Vec<Box<dyn Checker>>,
     violations: Vec<Violation>,
     faults: Faults,
@@ -138,6 +140,7 @@ impl World {
             begun: 0,
             is_healed: false,
             is_a_hands: false,
+            last_hand: 0,
             checkers: checkers::all(options),
             violations: Vec::new(),
             faults: Faults::default(),
@@ -272,6 +275,11 @@ impl World {
                     || self.broken == Some(Broken::UnconditionalEnd) && record.state != State::Running
                 {
                     expected = before.revision.clone();
+                }
+                if expected == Revision::Absent && request.sent < self.last_hand {
+                    // A creation that was on its way while the record that was there instead was run and deleted brings
+                    // back a due time that has passed. Nobody can know; only a hand that deletes records makes it happen.
+                    return;
                 }
                 if self.network.stubborn_until > self.now {
                     Answer::Replaced(Ok(Replaced::Conflict))

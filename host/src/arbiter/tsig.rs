@@ -1,14 +1,15 @@
 //! A TSIG key (RFC 8945), read from a file or the environment; never shown, never taken from the command line.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hickory_proto::rr::{Name, TSigner, rdata::tsig};
+
+use crate::files;
 
 /// How far the clocks of the two sides may be apart, in seconds (RFC 8945, section 10).
 pub const FUDGE_SECONDS: u16 = 300;
@@ -160,13 +161,7 @@ impl Key {
     /// A key whose secret stands in a file.
     pub fn from_file(name: &str, algorithm: Algorithm, path: &Path) -> Result<Self, KeyError> {
         let failed = |error| KeyError::File { path: path.to_owned(), error };
-        let mut text = String::new();
-        // Cut off rather than asked for its length: a pipe tells none.
-        let file = File::open(path).map_err(failed)?;
-        file.take(MAX_KEY_FILE + 1).read_to_string(&mut text).map_err(failed)?;
-        if text.len() as u64 > MAX_KEY_FILE {
-            return Err(failed(io::Error::other("it is too large for a key")));
-        }
+        let text = files::read_text(path, MAX_KEY_FILE).map_err(failed)?;
         Self::new(name, algorithm, &text, &format!("the key file `{}`", path.display()))
     }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::files;
+
 /// The largest secret that is read, in bytes.
 const MAX_SECRET: u64 = 16 * 1024;
 
@@ -82,10 +84,7 @@ impl SecretSource {
             Self::File(path) => {
                 let path = base.join(path);
                 let failed = |error| SecretError::File { what: what.to_owned(), path: path.clone(), error };
-                if std::fs::metadata(&path).map_err(failed)?.len() > MAX_SECRET {
-                    return Err(failed(std::io::Error::other("it is too large for a secret")));
-                }
-                std::fs::read_to_string(&path).map_err(failed)?
+                files::read_text(&path, MAX_SECRET).map_err(failed)?
             }
             Self::Env(variable) => std::env::var(variable)
                 .map_err(|_| SecretError::Environment { what: what.to_owned(), variable: variable.clone() })?,

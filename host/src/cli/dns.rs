@@ -86,6 +86,7 @@ pub async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    super::descriptors::raise_limit();
     let mut zone = Name::from_str(&args.zone)
         .with_context(|| format!("`{}` is no name of a zone", args.zone))
         .hint("a zone is a domain name, such as `--zone example.test`")?;
@@ -152,6 +153,9 @@ fn hint_for(error: &ServeError) -> String {
         ServeError::InUse(_) => "stop the other server, or give this one a `--data` directory of its own".to_owned(),
         ServeError::OtherZone { found, .. } => {
             format!("serve it with `--zone {found}`, or give this zone a `--data` directory of its own")
+        }
+        ServeError::Damaged { path, offset: 0, .. } => {
+            format!("put the directory back from a copy; or move `{}` away, and a new zone is made", path.display())
         }
         ServeError::Damaged { path, offset, .. } => format!(
             "put the directory back from a copy; or, to give up everything from there on, keep a copy of the file and cut \

@@ -17,7 +17,7 @@ use crate::runtime::clean;
 pub const FILTER: &str = "SOLOIST_LOG";
 
 /// What is logged where nothing else is asked for.
-const DEFAULT_FILTER: &str = "info,hickory_net=warn,hickory_server=warn";
+const DEFAULT_FILTER: &str = "info,hickory_net=error,hickory_server=warn";
 
 /// The longest message or value that is shown to people, in bytes.
 const MAX_VALUE: usize = 8 * 1024;

@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand, each with its arguments and a `run`.
 
 pub mod demo;
+mod descriptors;
 pub mod dns;
 mod hints;
 pub mod init;

@@ -43,6 +43,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     if args.check {
         return check(&args.config, &config).await;
     }
+    super::descriptors::raise_limit();
     let grace = config.agent.grace;
     let (stop, asked) = watch::channel(Stop::No);
     let mut signals = super::signals::Signals::new()?;

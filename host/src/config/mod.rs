@@ -4,7 +4,6 @@ mod check;
 mod error;
 mod raw;
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +15,7 @@ pub use raw::Size;
 
 use crate::arbiter::tsig::Key;
 use crate::capability::{self, Grants};
+use crate::files;
 use crate::module::Source;
 use crate::round::contender::Rules;
 use crate::runtime::Limits;
@@ -116,13 +116,7 @@ impl Config {
     /// The first problem found, with its line where it has one.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
-        let mut text = String::new();
-        // Cut off rather than asked for its length: a pipe tells none.
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(unreadable)?;
-        if text.len() as u64 > MAX_FILE {
-            return Err(unreadable(std::io::Error::other(format!("it has more than {MAX_FILE} bytes"))));
-        }
+        let text = files::read_text(path, MAX_FILE).map_err(unreadable)?;
         let base = path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
         Self::parse(&text, path, &base)
     }

@@ -154,7 +154,7 @@ impl World {
             Question::Replace { record, .. } => Some(Record::clone(record)),
         };
         self.tell(&Happening::Asked { agent: start, replacement });
-        let request = Request { from: start, exchange, question, reply: Reply::Answer };
+        let request = Request { from: start, exchange, sent: now, question, reply: Reply::Answer };
         let (way, is_hindered) = self.network.send(now, is_cut_off, request, &mut self.faults);
         if is_hindered || self.network.stubborn_until > now {
             self.tell(&Happening::Hindered { agent: start });

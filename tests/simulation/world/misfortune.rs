@@ -138,6 +138,7 @@ impl World {
 
     fn put(&mut self, values: Vec<Vec<u8>>) {
         self.is_a_hands = true;
+        self.last_hand = self.now;
         self.network.arbiter.overwrite(values);
         self.tell(&Happening::Hand);
     }

@@ -10,6 +10,8 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use serde::Deserialize;
 
+use crate::files;
+
 use super::address::{Place, place};
 
 /// The largest file of certificates that is read, in bytes.
@@ -64,10 +66,7 @@ impl HttpConfig {
         let Some(file) = &self.ca_file else { return Ok(Vec::new()) };
         let path = base.join(file);
         let failed = |error| ClientError::File { path: path.clone(), error };
-        if std::fs::metadata(&path).map_err(failed)?.len() > MAX_CA_FILE {
-            return Err(failed(std::io::Error::other("it is too large")));
-        }
-        let pem = std::fs::read(&path).map_err(failed)?;
+        let pem = files::read(&path, MAX_CA_FILE).map_err(failed)?;
         let certificates = Certificate::from_pem_bundle(&pem).unwrap_or_default();
         if certificates.is_empty() { Err(ClientError::Certificates { path }) } else { Ok(certificates) }
     }

@@ -60,6 +60,11 @@ pub(super) struct Journal {
     broken: bool,
 }
 
+/// A device or a pipe may never end.
+fn odd_file() -> io::Error {
+    io::Error::other("it is no regular file")
+}
+
 impl Journal {
     /// Reads the journal of a directory, entry by entry; none if there is none.
     ///
@@ -70,11 +75,12 @@ impl Journal {
         mut each: impl FnMut(Kind, &[u8]) -> Result<(), String>,
     ) -> Result<Option<Self>, ServeError> {
         let path = dir.join(FILE);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(ServeError::data("read", &path, error)),
-        };
+        let bytes =
+            match fs::metadata(&path).and_then(|file| if file.is_file() { fs::read(&path) } else { Err(odd_file()) }) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(ServeError::data("read", &path, error)),
+            };
         let damage = |offset: usize, reason: String| ServeError::Damaged { path: path.clone(), offset, reason };
         if !bytes.starts_with(MAGIC) {
             return Err(damage(0, "it does not begin as a zone's journal".to_owned()));

@@ -160,6 +160,9 @@ impl Contender {
         } else if bid.intent == Intent::Claim && (self.is_late(&bid, now) || self.stop != Stop::No) {
             // No use for this very claim any more. Should it be applied after all, it is seen as ours and given back.
             self.decide(now, observation);
+        } else if bid.intent == Intent::Create && bid.record.timer <= now.wall_seconds() {
+            // Its first round may have been run by now, from a record that was deleted since.
+            self.decide(now, observation);
         } else if bid.intent == Intent::Renew && self.run.is_none() {
             // The run that it was for was stopped.
             self.decide(now, observation);

@@ -2,7 +2,7 @@
 
 use super::super::{Action, Event, Notice, Now, Rules};
 use super::{EPOCH, Zone, agent, at, fence, rules, settle, starts, until_replace};
-use crate::round::{Observation, Outcome, Replaced, State};
+use crate::round::{Observation, Outcome, Replaced, Revision, State};
 
 #[test]
 fn an_unknown_claim_that_was_applied_is_won_and_one_that_was_not_is_asked_again_identically() {
@@ -144,4 +144,14 @@ fn a_run_that_ended_during_a_renewal_keeps_its_outcome_though_the_renewal_seems_
         settle(&mut a, at(66.0), &mut zone);
         assert_eq!((zone.record().state, zone.record().outcome), (State::Idle, Some(Outcome::Ok)));
     }
+}
+
+#[test]
+fn a_creation_that_an_outage_made_late_is_made_anew() {
+    let zone = Zone::default();
+    let mut a = agent("a", rules(60));
+    let (_, first) = until_replace(&mut a, at(59.0), &zone);
+    a.handle(at(59.1), Event::Replaced(Err("unreachable".to_owned())));
+    let (expected, second) = until_replace(&mut a, at(61.0), &zone);
+    assert_eq!((expected, first.timer, second.timer), (Revision::Absent, EPOCH + 60, EPOCH + 120));
 }
