@@ -7,7 +7,7 @@ use soloist::arbiter::Arbiter as _;
 use soloist::round::{Fence, Outcome, Record, Replaced, State};
 use soloist_tests::agents::{Event, Fleet, eventually, now_ms, until_ms};
 use soloist_tests::counter::Call;
-use soloist_tests::scene::{Scene, record};
+use soloist_tests::scene::{self, Scene, record};
 
 const AGENTS: [&str; 3] = ["alto", "basso", "canto"];
 
@@ -128,7 +128,7 @@ async fn a_frozen_winner_does_nothing_more_for_a_round_that_it_lost() {
         fleet.kill(agent);
     }
     let due = now_ms() / 1000 + 1;
-    fleet.due_at(&soloist_tests::scene::record("long"), due).await;
+    fleet.due_at(&scene::record("long"), due).await;
     let third = call(&scene, "the one that was frozen runs a round", |call| call.fence.round >= due).await;
     assert_eq!(third.agent, first.agent);
 }
