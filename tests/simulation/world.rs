@@ -70,6 +70,7 @@ enum Due {
     Begin(usize),
     /// A second of misfortunes.
     Second,
+    Hand,
     Repair,
     Heal,
 }
@@ -206,6 +207,7 @@ impl World {
             Due::Resume(slot, start) => self.resume(slot, start),
             Due::Begin(slot) => self.begin(slot),
             Due::Second => self.second(),
+            Due::Hand => self.hand(),
             Due::Repair => self.repair(),
             Due::Heal => self.heal(),
         }

@@ -5,8 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use super::Checker;
 use crate::history::{Happening, Start};
 
-/// The most questions within [`WINDOW_MS`]: two rounds in a second take ten.
-const MOST: usize = 20;
+/// The most questions within [`WINDOW_MS`]: two rounds take ten, and the first waits of a trouble twelve.
+const MOST: usize = 30;
 const WINDOW_MS: u64 = 1_000;
 
 #[derive(Default)]

@@ -59,7 +59,9 @@ impl World {
             self.hinder_all();
         }
         if hit(&mut self.rng, chances.hand) {
-            self.hand();
+            // Not within the difference of the clocks from a due time: who creates the record anew may believe that it is
+            // still to come, and nobody is left to tell that it was run.
+            self.plan(500, Due::Hand);
         }
         let slot = self.victim();
         let Some(agent) = self.agents[slot].as_mut() else { return };
@@ -102,7 +104,10 @@ impl World {
     }
 
     /// A hand changes what stands there, and repairs it later.
-    fn hand(&mut self) {
+    pub(super) fn hand(&mut self) {
+        if self.is_healed {
+            return;
+        }
         let soon = EPOCH + self.now / 1000 + 2;
         let (fault, values) = match self.rng.random_range(0..5) {
             0 => (Fault::Deleted, Vec::new()),
