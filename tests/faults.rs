@@ -53,6 +53,11 @@ fn phases(calls: &[Call], fence: Fence, phase: &str) -> usize {
     calls.iter().filter(|call| call.fence == fence && call.phase == phase).count()
 }
 
+#[expect(clippy::print_stdout, reason = "what a reader of the test's output wants to know")]
+fn tell(figure: &str) {
+    println!("{figure}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the probe built by jobs/build; tests/run builds it"]
 async fn a_killed_agents_round_is_run_by_another_within_the_lease_and_a_second() {
@@ -78,6 +83,10 @@ async fn a_killed_agents_round_is_run_by_another_within_the_lease_and_a_second()
     assert_eq!(second.fence, again);
     assert_ne!(second.agent, first.agent);
     let after = second.at_ms - killed_ms;
+    tell(&format!(
+        "taken over {after} ms after the kill, {} ms after the claim's run began; the lease is {LEASE_MS} ms",
+        second.at_ms - first.at_ms
+    ));
     assert!(after <= LEASE_MS + 1000, "it took {after} ms with a lease of {LEASE_MS} ms");
 
     // What the killed one would have written, had it lived on: its completion, and a renewal.
