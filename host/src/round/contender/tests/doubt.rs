@@ -161,7 +161,7 @@ fn ended_unheard(a: &mut Contender, zone: &mut Zone) -> Zone {
     settle(a, at(0.0), zone);
     let behind = Zone(zone.0.clone());
     settle(a, at(60.0), zone);
-    a.handle(at(61.0), Event::Ended(Outcome::Ok));
+    a.handle(at(60.3), Event::Ended(Outcome::Ok));
     behind
 }
 
@@ -170,11 +170,11 @@ fn a_fence_that_has_run_is_not_started_again_on_the_word_of_an_old_copy() {
     let (mut zone, mut a) = (Zone::default(), agent("a", rules(60)));
     let behind = ended_unheard(&mut a, &mut zone);
     let claimed = zone.observe();
-    let (expected, record) = until_replace(&mut a, at(61.0), &zone);
+    let (expected, record) = until_replace(&mut a, at(60.3), &zone);
     zone.replace(&expected, &record);
-    a.handle(at(61.0), Event::Replaced(Ok(Replaced::Unknown("no answer".to_owned()))));
+    a.handle(at(60.3), Event::Replaced(Ok(Replaced::Unknown("no answer".to_owned()))));
     let mut seen = vec![behind.observe(), claimed];
-    for second in [61.0, 61.5, 62.0, 63.0, 65.0] {
+    for second in [60.3, 60.4, 60.8, 62.0, 63.0, 65.0] {
         a.handle(at(second), Event::Time);
         while let Some(action) = a.poll_action() {
             match action {
@@ -198,13 +198,13 @@ fn a_fence_that_has_run_is_not_started_again_on_the_word_of_an_old_copy() {
 fn a_run_that_ended_well_is_not_written_as_stopped_on_the_word_of_an_old_copy() {
     let (mut zone, mut a) = (Zone::default(), agent("a", rules(60)));
     let behind = ended_unheard(&mut a, &mut zone);
-    until_replace(&mut a, at(61.0), &zone);
-    a.handle(at(61.0), Event::Replaced(Ok(Replaced::Unknown("no answer".to_owned()))));
+    until_replace(&mut a, at(60.3), &zone);
+    a.handle(at(60.3), Event::Replaced(Ok(Replaced::Unknown("no answer".to_owned()))));
     assert_eq!(a.poll_action(), Some(Action::Notice(Notice::Unknown("no answer".to_owned()))));
-    a.handle(at(61.0), Event::Time);
+    a.handle(at(60.3), Event::Time);
     assert_eq!(a.poll_action(), Some(Action::Read));
-    a.handle(at(61.0), Event::Read(Ok(behind.observe())));
-    for second in [61.0, 62.0, 70.0, 80.0] {
+    a.handle(at(60.3), Event::Read(Ok(behind.observe())));
+    for second in [60.3, 62.0, 63.0, 69.0] {
         settle(&mut a, at(second), &mut zone);
     }
     assert_eq!((zone.record().state, zone.record().outcome), (State::Idle, Some(Outcome::Ok)));
