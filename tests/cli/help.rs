@@ -6,7 +6,7 @@ use crate::shell::{Shell, pin};
 fn every_command_explains_itself() {
     let shell = Shell::new();
     let commands =
-        ["", "demo", "run", "status", "init", "job", "job run", "job inspect", "dns", "dns serve", "dns key"];
+        ["", "demo", "run", "status", "schedule", "init", "job", "job run", "job inspect", "dns", "dns serve", "dns key"];
     let text: String = commands
         .iter()
         .map(|command| {

@@ -9,6 +9,7 @@ pub mod job;
 pub mod log;
 pub mod output;
 pub mod run;
+pub mod schedule;
 mod signals;
 pub mod status;
 
@@ -61,6 +62,8 @@ pub enum Command {
     Run(run::Args),
     /// Show a job's record as the zone's servers have it: who ran last, how it went, what is next.
     Status(status::Args),
+    /// Show when a job is due next, on its time zone's clock and in UTC; nobody is asked.
+    Schedule(schedule::Args),
     /// Create a job's record, or repair one that cannot be read.
     Init(init::Args),
     /// Write and try jobs: run a module once, or see what it needs.
@@ -101,6 +104,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Run(args) => run::run(args).await,
             Command::Status(args) => status::run(args).await,
+            Command::Schedule(args) => schedule::run(&args),
             Command::Init(args) => init::run(args).await,
             Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,
