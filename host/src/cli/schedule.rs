@@ -90,7 +90,8 @@ fn lines(zone: &TimeZone, from: u64, due: &[Due]) -> Vec<String> {
     let spans: Vec<String> = due.iter().map(|due| span(due.at - from)).collect();
     let width = spans.iter().map(String::len).max().unwrap_or(0);
     let mut lines = Vec::with_capacity(due.len());
-    let mut offset = Timestamp::from_second(i64::try_from(from).unwrap_or(i64::MAX)).ok().map(|from| zone.to_offset(from));
+    let mut offset =
+        Timestamp::from_second(i64::try_from(from).unwrap_or(i64::MAX)).ok().map(|from| zone.to_offset(from));
     for (due, span) in due.iter().zip(&spans) {
         let now = due.local.offset();
         if let Some(before) = offset.replace(now).filter(|before| *before != now) {
@@ -103,8 +104,17 @@ fn lines(zone: &TimeZone, from: u64, due: &[Due]) -> Vec<String> {
     lines
 }
 
+/// In days at most: months and years differ in length.
 fn span(seconds: u64) -> String {
-    format!("in {}", humantime::format_duration(Duration::from_secs(seconds)))
+    let (days, rest) = (seconds / 86_400, Duration::from_secs(seconds % 86_400));
+    let time = humantime::format_duration(rest);
+    match days {
+        0 => format!("in {time}"),
+        1 if rest.is_zero() => "in 1day".to_owned(),
+        1 => format!("in 1day {time}"),
+        _ if rest.is_zero() => format!("in {days}days"),
+        _ => format!("in {days}days {time}"),
+    }
 }
 
 /// For machines.
@@ -114,15 +124,15 @@ fn data(job: &Job, zone: &TimeZone, due: &[Due]) -> Value {
     let times: Vec<Value> = due
         .iter()
         .map(|due| {
-            let (local, utc) = (due.local.datetime().to_string(), due.local.timestamp().to_string());
-            json!({ "at": due.at, "utc": utc, "local": local, "offset": due.local.offset().to_string() })
+            let local = due.local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string();
+            json!({ "at": due.at, "utc": due.local.timestamp().to_string(), "local": local })
         })
         .collect();
     json!({
         "job": job.name,
         "every": every,
         "cron": schedule.expression(),
-        "timezone": zone.iana_name(),
+        "timezone": schedule.expression().and(zone.iana_name()),
         "due": times,
     })
 }

@@ -11,8 +11,8 @@ use crate::config::{
     Agent, Arbiter, DEFAULT_TIMEOUT, Job, LEASE_MARGIN, MAX_ATTEMPTS, MAX_TIMEOUT, MIN_LEASE, Size, raw,
 };
 use crate::module::Source;
-use crate::round::contender::{Backoff, Rules};
 use crate::round::Seal;
+use crate::round::contender::{Backoff, Rules};
 use crate::runtime::Limits;
 
 pub(in crate::config) fn job(

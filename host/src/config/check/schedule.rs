@@ -38,8 +38,9 @@ pub(super) fn schedule(
                 let problem = invalid(&format!("{job} cron"), error.to_string());
                 match error {
                     CronError::Never(_) => problem.hint("`L` is the last day of a month: `0 9 L * *`"),
-                    CronError::Syntax { .. } | CronError::TooLong(_) => problem
-                        .hint("minute, hour, day of the month, month, day of the week: `*/5 9-17 * * MON-FRI`"),
+                    CronError::Syntax { .. } | CronError::TooLong(_) => {
+                        problem.hint("minute, hour, day of the month, month, day of the week: `*/5 9-17 * * MON-FRI`")
+                    }
                 }
             })
         }
@@ -56,8 +57,9 @@ fn zone(place: &str, name: &str, database: &TimeZoneDatabase) -> Result<TimeZone
     }
     let known: Vec<String> = database.available().map(|zone| zone.to_string()).collect();
     if known.is_empty() {
-        return Err(invalid(place, format!("`{name}` is not known: this machine has no time zone database"))
-            .hint("install it (`apt-get install tzdata`, `apk add tzdata`), or name its folder in `TZDIR`; `UTC` needs none"));
+        return Err(invalid(place, format!("`{name}` is not known: this machine has no time zone database")).hint(
+            "install it (`apt-get install tzdata`, `apk add tzdata`), or name its folder in `TZDIR`; `UTC` needs none",
+        ));
     }
     let hint = match alike(&folded, &known) {
         Some(near) => format!("did you mean `{near}`?"),

@@ -62,8 +62,9 @@ impl Cron {
             let shown = self.shown_from(stretch.shown_first(&self.pattern).max(at + stretch.offset))?;
             let due = shown - stretch.offset;
             match stretch.end {
-                // Far ahead, nothing is due for many a stretch.
-                Some(end) if due >= end => at = end.max(shown - MAX_OFFSET),
+                // From the end on, the clock shows nothing earlier than this: where the next named time is far ahead, so is
+                // the next due time, many stretches on perhaps.
+                Some(end) if due >= end => at = end.max(self.shown_from(end - MAX_OFFSET)? - MAX_OFFSET),
                 _ => return u64::try_from(due).ok(),
             }
         }
@@ -81,7 +82,8 @@ impl Cron {
             if self.is_due_after_gap(&stretch) {
                 return u64::try_from(stretch.start?).ok();
             }
-            at = (stretch.start? - 1).min(shown + MAX_OFFSET);
+            let start = stretch.start?;
+            at = (start - 1).min(self.shown_until(start + MAX_OFFSET)? + MAX_OFFSET);
         }
         None
     }

@@ -83,7 +83,9 @@ impl Schedule {
         let last = self.at_or_before(time);
         match &self.0 {
             Kind::Every(every) => last.saturating_sub(u64::from(more).saturating_mul(every.get())),
-            Kind::Cron(_) => (0..more).fold(last, |due, _| due.checked_sub(1).map_or(0, |time| self.at_or_before(time))),
+            Kind::Cron(_) => {
+                (0..more).fold(last, |due, _| due.checked_sub(1).map_or(0, |time| self.at_or_before(time)))
+            }
         }
     }
 

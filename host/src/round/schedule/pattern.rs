@@ -220,7 +220,8 @@ fn problem(expression: &str, refusal: &Refusal) -> String {
     let skipped = FIELDS.len() - fields.len();
     let mut named = fields.iter().zip(&FIELDS[skipped..]).enumerate();
     let wrong = named.find_map(|(index, (field, (name, range)))| {
-        let alone: Vec<&str> = (0..FIELDS.len()).map(|place| if place == index + skipped { field } else { "*" }).collect();
+        let alone: Vec<&str> =
+            (0..FIELDS.len()).map(|place| if place == index + skipped { field } else { "*" }).collect();
         let refusal = parser().parse(&alone.join(" ")).err()?;
         Some(format!("the {name} `{field}`: {} (it goes from {range})", in_words(&refusal)))
     });
@@ -231,6 +232,9 @@ fn problem(expression: &str, refusal: &Refusal) -> String {
 fn in_words(refusal: &Refusal) -> String {
     match refusal {
         Refusal::IllegalCharacters(_) => "a character that does not belong there".to_owned(),
+        Refusal::ComponentError(text) if text.starts_with("Range out of bounds") => {
+            "a range begins with its lower end and keeps within the bounds".to_owned()
+        }
         Refusal::ComponentError(text) | Refusal::InvalidPattern(text) => {
             let mut letters = text.trim_end_matches('.').chars();
             letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
