@@ -132,6 +132,10 @@ fn a_fixed_time_that_the_clock_shows_twice_is_due_the_first_time() {
     );
     // On Lord Howe Island, 02:00 becomes 01:30 at 15:00 UTC of the day before.
     due("45 1 * * *", "Australia/Lord_Howe", "2026-04-04T00:00:00Z", &["2026-04-04T14:45:00Z", "2026-04-05T15:15:00Z"]);
+    // Seen from within the repeated hour, before the clock shows that time again.
+    let weekly = cron("45 3 * * SUN", "Europe/Sofia");
+    assert_eq!(shown(weekly.at_or_before(at("2026-10-25T01:10:00Z"))), "2026-10-25T00:45:00Z");
+    assert_eq!(shown(weekly.after(at("2026-10-25T01:10:00Z"))), "2026-11-01T01:45:00Z");
 }
 
 #[test]

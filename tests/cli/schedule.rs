@@ -42,7 +42,7 @@ fn the_next_due_time_is_counted_from_now_where_no_other_time_is_given() {
     let text: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let first = text["due"][0]["at"].as_u64().expect("a time");
     let now = crate::shell::now();
-    assert!(first % 5 == 0 && first.abs_diff(now) < 60, "{first} is close to {now}");
+    assert!(first.is_multiple_of(5) && first.abs_diff(now) < 60, "{first} is close to {now}");
     assert_eq!(text["due"][1]["at"].as_u64(), Some(first + 5));
     let people = shell.transcript(&["schedule", "canary"]);
     assert_eq!(people.matches("  in ").count(), 10, "{people}");

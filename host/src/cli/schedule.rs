@@ -64,7 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn time(text: &str, zone: &TimeZone) -> anyhow::Result<u64> {
     let moment = text.parse::<Timestamp>().or_else(|_| {
         let local: DateTime = text.parse()?;
-        Ok::<_, jiff::Error>(zone.to_ambiguous_timestamp(local).compatible()?)
+        zone.to_ambiguous_timestamp(local).compatible()
     });
     moment
         .ok()
