@@ -50,6 +50,9 @@ pub(super) fn schedule(
 /// The zone of this name in a database.
 fn zone(place: &str, name: &str, database: &TimeZoneDatabase) -> Result<TimeZone, Problem> {
     let folded = name.to_ascii_lowercase();
+    if name.eq_ignore_ascii_case(DEFAULT_ZONE) {
+        return Ok(TimeZone::UTC);
+    }
     if !NOT_ZONES.contains(&folded.as_str())
         && let Ok(zone) = database.get(name)
     {
