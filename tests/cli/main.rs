@@ -11,3 +11,4 @@ mod schedule;
 mod shell;
 mod signals;
 mod status;
+mod steer;

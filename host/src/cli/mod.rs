@@ -12,6 +12,8 @@ pub mod run;
 pub mod schedule;
 mod signals;
 pub mod status;
+pub mod steer;
+mod write;
 
 use std::process::ExitCode;
 
@@ -64,6 +66,12 @@ pub enum Command {
     Status(status::Args),
     /// Show when a job is due next, on its time zone's clock and in UTC; nobody is asked.
     Schedule(schedule::Args),
+    /// Let no round of a job begin any more, on any agent.
+    Pause(steer::PauseArgs),
+    /// Let the rounds of a paused job begin again, with the next due time.
+    Resume(steer::Args),
+    /// Run a job once, now, whatever its schedule and a pause say: on one of its agents.
+    Trigger(steer::Args),
     /// Create a job's record, or repair one that cannot be read.
     Init(init::Args),
     /// Write and try jobs: run a module once, or see what it needs.
@@ -105,6 +113,9 @@ impl Cli {
             Command::Run(args) => run::run(args).await,
             Command::Status(args) => status::run(args).await,
             Command::Schedule(args) => schedule::run(&args),
+            Command::Pause(args) => steer::pause(args).await,
+            Command::Resume(args) => steer::resume(args).await,
+            Command::Trigger(args) => steer::trigger(args).await,
             Command::Init(args) => init::run(args).await,
             Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,
