@@ -12,9 +12,9 @@ use hickory_proto::rr::Name;
 use self::view::{Condition, View};
 use super::output::{self, WithHint as _};
 use crate::agent::server_addr;
+use crate::clock;
 use crate::config::{self, Config};
 use crate::dns::query::{self, Server};
-use crate::runtime::clock;
 
 mod view;
 
