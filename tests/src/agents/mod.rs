@@ -3,6 +3,7 @@
 
 mod clock;
 mod log;
+mod metrics;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 
 pub use self::clock::{eventually, now_ms, until_ms};
 pub use self::log::{Event, Log};
+pub use self::metrics::scrape;
 use crate::hand::name;
 use crate::servers::ZONE;
 
