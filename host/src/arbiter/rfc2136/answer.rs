@@ -208,9 +208,16 @@ fn refusal(answer: &DnsResponse, signed: &Signed, asked: &Asked) -> Option<Strin
             "NOTAUTH: it is not the primary of `{zone}`, or the key `{key}` may not update it: check the server, the \
              zone and the key"
         ),
+        // A refusal that the key has signed is none of the key. PowerDNS says no more to a wrong key either.
         (ResponseCode::Refused, _) => format!(
-            "REFUSED: the key `{key}` may not change TXT records at `{record}`: check the zone's permissions (BIND: \
-             `update-policy {{ grant {key}. name {record}. TXT; }};`, Knot: an `acl` with `action: update` and this key)"
+            "REFUSED: the key `{key}` may not change TXT records at `{record}`: check {}the zone's permissions (BIND: \
+             `update-policy {{ grant {key}. name {record}. TXT; }};`, Knot: an `acl` with `action: update` and this key, \
+             PowerDNS: `pdnsutil set-meta {zone} TSIG-ALLOW-DNSUPDATE {key}` and ALLOW-DNSUPDATE-FROM)",
+            if verified {
+                String::new()
+            } else {
+                format!("the key's name and its algorithm {algorithm}, check its secret, and check ")
+            }
         ),
         (ResponseCode::NotZone, _) => format!("NOTZONE: `{record}` is not in its zone `{zone}`: check the zone"),
         (ResponseCode::NotImp, _) => "NOTIMP: it takes no dynamic updates: check that it is a primary".to_owned(),
