@@ -213,10 +213,10 @@ fn refusal(answer: &DnsResponse, signed: &Signed, asked: &Asked) -> Option<Strin
             "REFUSED: the key `{key}` may not change TXT records at `{record}`: check {}the zone's permissions (BIND: \
              `update-policy {{ grant {key}. name {record}. TXT; }};`, Knot: an `acl` with `action: update` and this key, \
              PowerDNS: `pdnsutil set-meta {zone} TSIG-ALLOW-DNSUPDATE {key}` and ALLOW-DNSUPDATE-FROM)",
-            if verified {
+            if matches!(signed, Signed::Well { .. }) {
                 String::new()
             } else {
-                format!("the key's name and its algorithm {algorithm}, check its secret, and check ")
+                format!("the key's name and its algorithm {algorithm}, check its secret, the clocks, and check ")
             }
         ),
         (ResponseCode::NotZone, _) => format!("NOTZONE: `{record}` is not in its zone `{zone}`: check the zone"),
