@@ -30,8 +30,8 @@ pub struct Shown {
 ///
 /// What it is worth:
 /// - a local clock between the bounds is not touched; so an agent that keeps time goes on with its own milliseconds;
-/// - any other is moved to the middle between the bounds, so it is wrong by half their distance at most: after the first
-///   answer by half a second and half the time that it took;
+/// - any other is moved to the middle between the bounds, those 20 ms left out, so it is wrong by about half their distance
+///   at most: after the first answer by half a second and half the time that it took;
 /// - an agent asks when its own clock, as moved, shows a whole second and a little more (a job's due time and its
 ///   `spread`). The second in that answer tells which half is right, so each such answer halves the error, down to
 ///   about the time from the whole second to the answer, and those 20 ms;
@@ -109,12 +109,17 @@ impl ArbiterClock {
     }
 
     /// The time to go by, in milliseconds since the Unix epoch: the local wall clock where it can be right, else the middle
-    /// of what the arbiter's can show.
+    /// of what the arbiter's can show if its seconds change in time.
     ///
     /// It may jump in either direction, as a wall clock may.
     pub fn wall(&self, local_wall_ms: u64, mono_ms: u64) -> u64 {
         match self.between(mono_ms) {
-            Some((low, high)) if !(low..=high).contains(&i128::from(local_wall_ms)) => unsigned(low + (high - low) / 2),
+            Some((low, high)) if !(low..=high).contains(&i128::from(local_wall_ms)) => {
+                // Most arbiters' seconds change in time: else every clock that is moved would be early by half of this,
+                // and win more rounds than its share.
+                let high = (high - LATE_MS).max(low);
+                unsigned(low + (high - low) / 2)
+            }
             _ => local_wall_ms,
         }
     }
