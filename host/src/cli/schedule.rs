@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::output::{self, WithHint as _};
 use crate::config::{Config, Job};
-use crate::runtime::clock;
+use crate::clock;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
