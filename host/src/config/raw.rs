@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) http: capability::http::HttpConfig,
     #[serde(default)]
     pub(super) slack: capability::slack::SlackConfig,
+    pub(super) seal: Option<Seal>,
     #[serde(default)]
     pub(super) job: BTreeMap<String, Job>,
 }
@@ -58,6 +59,17 @@ pub(super) struct Key {
     pub(super) secret_env: Option<String>,
 }
 
+/// `[seal]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Seal {
+    pub(super) kind: Option<String>,
+    #[serde(default)]
+    pub(super) keys: Vec<capability::SecretSource>,
+    #[serde(default)]
+    pub(super) accept_unsealed: bool,
+}
+
 /// `[job.NAME]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -71,6 +83,7 @@ pub(super) struct Job {
     pub(super) backoff: Option<Span>,
     pub(super) spread: Option<Span>,
     pub(super) memory: Option<Size>,
+    pub(super) seal: Option<String>,
     #[serde(default)]
     pub(super) grants: capability::Grants,
     #[serde(default)]

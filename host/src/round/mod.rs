@@ -15,4 +15,4 @@ pub use record::{
     State, Unreadable,
 };
 pub use schedule::{MAX_INTERVAL, Schedule};
-pub use seal::Seal;
+pub use seal::{Form, KEY_BYTES, MAX_SEAL_KEYS, Seal, SealKey, Sealed, Unopened};

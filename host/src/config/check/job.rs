@@ -7,11 +7,11 @@ use std::time::Duration;
 use super::{bare, domain, millis, span, within};
 use crate::config::error::{Problem, invalid};
 use crate::config::{
-    Agent, Arbiter, DEFAULT_TIMEOUT, Job, LEASE_MARGIN, MAX_ATTEMPTS, MAX_TIMEOUT, MIN_LEASE, Size, raw,
+    Agent, Arbiter, DEFAULT_TIMEOUT, Job, LEASE_MARGIN, MAX_ATTEMPTS, MAX_TIMEOUT, MIN_LEASE, Seals, Size, raw,
 };
 use crate::module::Source;
+use crate::round::Schedule;
 use crate::round::contender::{Backoff, Rules};
-use crate::round::{Schedule, Seal};
 use crate::runtime::Limits;
 
 pub(in crate::config) fn job(
@@ -20,6 +20,7 @@ pub(in crate::config) fn job(
     base: &Path,
     agent: &Agent,
     arbiter: &Arbiter,
+    seals: &Seals,
 ) -> Result<Job, Problem> {
     let place = |key: &str| format!("[job.{name}] {key}");
     if name.is_empty() || name.len() > 63 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
@@ -51,7 +52,7 @@ pub(in crate::config) fn job(
     within(&place("spread"), spread, Duration::ZERO, every)?;
     let rules = Rules {
         schedule,
-        seal: Seal::none(),
+        seal: super::seal::of_job(seals, &place("seal"), raw.seal.as_deref(), &record)?,
         lease_ms: millis(lease),
         renew_ms: (lease < timeout + LEASE_MARGIN).then(|| millis(lease / 2)),
         attempts,

@@ -2,6 +2,7 @@
 
 mod arbiter;
 mod job;
+mod seal;
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use hickory_proto::rr::Name;
 
 pub(super) use arbiter::arbiter;
 pub(super) use job::job;
+pub(super) use seal::{seal, seal_key};
 
 use super::error::{Problem, invalid};
 use super::{AGENT_NAME, Agent, Job, raw};

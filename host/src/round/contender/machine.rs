@@ -27,6 +27,10 @@ pub struct Contender {
     started: Option<Fence>,
     /// The highest fence that was seen and was due: never claimed again, whatever a hand writes.
     highest: Option<Fence>,
+    /// The highest count of a sealed record that was seen, or written: an older one was put back.
+    newest: u64,
+    /// The time of the last event, in milliseconds since the Unix epoch.
+    wall_ms: u64,
     /// Failures to reach the arbiter, in a row.
     troubles: u32,
     stop: Stop,
@@ -111,6 +115,8 @@ impl Contender {
             run: None,
             started: None,
             highest: None,
+            newest: 0,
+            wall_ms: now.wall_ms,
             troubles: 0,
             stop: Stop::No,
             actions: VecDeque::new(),
@@ -119,6 +125,7 @@ impl Contender {
 
     /// Takes in what happened.
     pub fn handle(&mut self, now: Now, event: Event) {
+        self.wall_ms = now.wall_ms;
         match event {
             Event::Read(seen) => self.on_read(now, seen),
             Event::Replaced(outcome) => self.on_replaced(now, outcome),
@@ -260,6 +267,7 @@ impl Contender {
     }
 
     fn bid(&mut self, intent: Intent, expected: Revision, record: Record, from: Option<Record>, lease_until_ms: u64) {
+        let record = self.rules.seal.numbered(record, self.newest, self.wall_ms);
         let value = self.rules.seal.seal(&record);
         self.ask(Bid { intent, expected, record, value, from, lease_until_ms, doubtful: false, refused: false });
     }

@@ -40,7 +40,9 @@ impl Contender {
 
     /// What to do about the record as it stands, when we hold nothing.
     fn decide(&mut self, now: Now, observation: &Observation) {
-        let seen = observation.opened(&self.rules.seal);
+        let seal = &self.rules.seal;
+        let seen = observation.opened(seal).and_then(|record| seal.not_older(record, self.newest));
+        self.newest = self.newest.max(count(seen.as_ref().ok().and_then(Option::as_ref)));
         if let Ok(Some(record)) = &seen
             && record.id == self.id
             && record.state == State::Running
@@ -183,6 +185,7 @@ impl Contender {
 
     fn applied(&mut self, now: Now, bid: Bid, revision: Revision) {
         self.troubles = 0;
+        self.newest = self.newest.max(count(Some(&bid.record)));
         let observation = Observation { revision, values: vec![bid.value.clone()] };
         let fence = bid.record.fence.unwrap_or(Fence { round: bid.record.timer, attempt: 1 });
         match bid.intent {
@@ -250,4 +253,9 @@ impl Contender {
             Intent::Create | Intent::Free | Intent::Close => {}
         }
     }
+}
+
+/// How often a sealed record was written; 0 for one that is not sealed.
+fn count(record: Option<&Record>) -> u64 {
+    record.and_then(|record| record.count).unwrap_or(0)
 }
