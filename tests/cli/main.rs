@@ -11,3 +11,4 @@ mod seal;
 mod shell;
 mod signals;
 mod status;
+mod steer;

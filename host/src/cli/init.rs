@@ -7,15 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use super::output::{self, WithHint as _};
+use super::write::{self, Wrote};
 use crate::agent;
 use crate::arbiter;
 use crate::config::{Arbiter, Config, Job};
 use crate::round::contender::{Now, first_record, readable};
-use crate::round::{Fence, Observation, Record, Replaced, Seal};
+use crate::round::{Fence, Observation, Record, Seal};
 use crate::runtime::clock;
-
-/// How often a write of unknown outcome is asked again.
-const TRIES: u32 = 5;
 
 /// How far ahead a claimed round can be, in seconds: as far as a clock may be wrong.
 const FAR_AHEAD: u64 = 86_400;
@@ -106,7 +104,9 @@ async fn one(args: &Args, job: &Job, arbiter: &dyn arbiter::Arbiter, id: &str) -
     }
     let seal = &job.rules.seal;
     let record = seal.numbered(first_record(id, &job.rules, last_fence(&seen, seal, now), now), 0, now.wall_ms);
-    write(arbiter, &seen, &seal.seal(&record)).await?;
+    if write::replace(arbiter, &seen, &seal.seal(&record)).await? == Wrote::Conflict {
+        bail!("somebody else wrote at the same time: nothing was overwritten");
+    }
     let due = jiff::Timestamp::from_second(i64::try_from(record.timer)?)?;
     output::data(format_args!("job `{}`: wrote the record at {place}; the first round is due at {due}", job.name));
     Ok(true)
@@ -129,7 +129,10 @@ async fn reseal(
         return Err(anyhow::anyhow!("{} runs the job: writing the record would take the round from it", record.id))
             .hint("try again when its run has ended");
     }
-    write(arbiter, seen, &seal.seal(&seal.numbered(record, 0, now.wall_ms))).await?;
+    let value = seal.seal(&seal.numbered(record, 0, now.wall_ms));
+    if write::replace(arbiter, seen, &value).await? == Wrote::Conflict {
+        bail!("somebody else wrote at the same time: nothing was overwritten");
+    }
     output::data(format_args!("job `{}`: sealed the record at {} with the key {key}", job.name, arbiter.place()));
     Ok(true)
 }
@@ -150,24 +153,4 @@ fn last_fence(seen: &Observation, seal: &Seal, now: Now) -> Option<Fence> {
     let record = |value: &Vec<u8>| seal.open(value).ok().or_else(|| Record::decode(value).ok());
     let records = seen.values.iter().filter_map(record);
     records.filter_map(|record| record.fence).filter(|fence| fence.round <= now.wall_seconds() + FAR_AHEAD).max()
-}
-
-async fn write(arbiter: &dyn arbiter::Arbiter, seen: &Observation, value: &[u8]) -> anyhow::Result<()> {
-    for _ in 0..TRIES {
-        match arbiter.replace(&seen.revision, value).await? {
-            Replaced::Applied(_) => return Ok(()),
-            Replaced::Conflict if arbiter.read().await?.is(value) => return Ok(()),
-            Replaced::Conflict => bail!("somebody else wrote at the same time: nothing was overwritten"),
-            Replaced::Unknown(_) => {
-                let now = arbiter.read().await?;
-                if now.is(value) {
-                    return Ok(());
-                }
-                if now.revision != seen.revision {
-                    bail!("somebody else wrote at the same time: nothing was overwritten");
-                }
-            }
-        }
-    }
-    bail!("no word from the arbiter whether the record was written, {TRIES} times")
 }
