@@ -29,7 +29,7 @@ pub struct Args {
     /// Replace a record that cannot be acted on: shows what is there, and asks.
     #[arg(long)]
     repair: bool,
-    /// Write a record that is fine anew: sealed with the first key, and as the newest one.
+    /// Write a record that can be read anew: sealed with the first key, and as the newest one.
     #[arg(long, conflicts_with = "repair")]
     reseal: bool,
     /// Do not ask.

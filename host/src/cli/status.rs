@@ -146,12 +146,7 @@ fn seal(args: &Args, config: Option<&Config>, job: Option<&config::Job>, record:
     if args.seal_key.len() > MAX_SEAL_KEYS {
         anyhow::bail!("{} keys are more than {MAX_SEAL_KEYS}", args.seal_key.len());
     }
-    let read = |path: &PathBuf| {
-        config::seal_key(path).or_else(|error| {
-            let hint = config::seal_key_hint(&error);
-            Err(error).hint(hint)
-        })
-    };
+    let read = |path: &PathBuf| config::seal_key(path).hint("it is what `keys` in `[seal]` names where agents run");
     let keys = args.seal_key.iter().map(read).collect::<anyhow::Result<_>>()?;
     Ok(Seals { form, keys, ..ours }.of(record))
 }

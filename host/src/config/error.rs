@@ -132,7 +132,7 @@ impl ConfigError {
             Self::Syntax { hint, .. } | Self::Invalid { hint, .. } => hint.clone(),
             Self::Unreadable { path, error } => unreadable(path, error.kind()),
             Self::Key { error, .. } => key(error),
-            Self::Secret { error, .. } => Some(seal_key_hint(error)),
+            Self::Secret { error, .. } => Some(seal_key(error)),
             Self::NoSuchJob { names, .. } if names.is_empty() => {
                 Some("it has no jobs: `[job.NAME]` begins one".to_owned())
             }
@@ -179,7 +179,7 @@ fn key(error: &KeyError) -> Option<String> {
 }
 
 /// What to try where the key of a seal cannot be had.
-pub fn seal_key_hint(error: &SecretError) -> String {
+fn seal_key(error: &SecretError) -> String {
     match error {
         SecretError::File { path, error, .. } if error.kind() == ErrorKind::PermissionDenied => {
             format!("this user may not read it: `ls -l {}` shows who may", path.display())

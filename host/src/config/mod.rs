@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::Name;
 
-pub use error::{ConfigError, seal_key_hint};
+pub use error::ConfigError;
 pub use raw::Size;
 
 use crate::arbiter::tsig::Key;

@@ -89,7 +89,10 @@ impl<'a> View<'a> {
         };
         let reference =
             reference.and_then(|answer| answer.result.as_ref().ok()).map(|seen| seen.observation.values.clone());
-        let sealed = reference.as_ref().and_then(|values| values.first()).and_then(|value| Sealed::of(value));
+        let sealed = reference.as_deref().and_then(|values| match values {
+            [value] => Sealed::of(value),
+            _ => None,
+        });
         Self { name, job, answers, now, record, reference, sealed, seal }
     }
 

@@ -52,14 +52,17 @@ fn read_key(source: &SecretSource, base: &Path) -> Result<SealKey, Problem> {
 /// # Errors
 /// It cannot be read, or is no key as `soloist seal key` makes it.
 pub(in crate::config) fn seal_key(source: &SecretSource, base: &Path) -> Result<SealKey, SecretError> {
-    let reason = "it is none that `soloist seal key` has made";
-    SealKey::from_text(source.resolve(WHAT, base)?.expose()).ok_or_else(|| SecretError::Unusable {
-        what: match source {
-            SecretSource::File(path) => format!("{WHAT} in the file `{}`", path.display()),
-            SecretSource::Env(variable) => format!("{WHAT} in the environment variable `{variable}`"),
-        },
-        reason: reason.to_owned(),
-    })
+    let what = match source {
+        SecretSource::File(path) => format!("{WHAT} in the file `{}`", path.display()),
+        SecretSource::Env(variable) => format!("{WHAT} in the environment variable `{variable}`"),
+    };
+    let unusable = |reason: String| SecretError::Unusable { what, reason };
+    match source.resolve(WHAT, base) {
+        Ok(secret) => SealKey::from_text(secret.expose())
+            .ok_or_else(|| unusable("it is none that `soloist seal key` has made".to_owned())),
+        Err(SecretError::Unusable { reason, .. }) => Err(unusable(reason)),
+        Err(other) => Err(other),
+    }
 }
 
 /// The seal of a job's record, which may have a kind of its own.
