@@ -216,11 +216,12 @@ impl Contender {
     }
 
     /// What to ask instead, where an operator has steered the job while we held the round.
-    fn steered(&self, now: Now, bid: &Bid, observation: &Observation) -> Option<Bid> {
+    fn steered(&mut self, now: Now, bid: &Bid, observation: &Observation) -> Option<Bid> {
         if !matches!(bid.intent, Intent::Renew | Intent::Finish | Intent::Free) {
             return None;
         }
         let seen = self.opened(observation).ok().flatten()?;
+        self.count(&seen);
         let claim = bid.from.as_ref().filter(|claim| compose::is_same_claim(claim, &seen))?;
         let record = compose::steered(&bid.record, &seen);
         debug_assert_eq!(claim.fence, record.fence, "a claim's end is of the same fence");

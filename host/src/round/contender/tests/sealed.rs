@@ -171,20 +171,31 @@ fn a_fleet_goes_over_to_a_seal_and_back_one_agent_at_a_time() {
 #[test]
 fn a_pause_during_a_run_is_kept_and_cannot_be_taken_back_by_the_record_before_it() {
     let ours = seal(Form::Sign, &[1]);
-    let mut zone = Zone::default();
-    let mut a = agent("a", Rules { renew_ms: Some(2_000), ..sealed(60, ours.clone()) });
-    settle(&mut a, at(0.0), &mut zone);
-    settle(&mut a, at(60.0), &mut zone);
-    let claim = zone.0.clone();
-    let pause = Steer::Pause { reason: "maintenance".to_owned() };
-    let paused = pause.apply(&zone.opened(&ours), &rules(60), at(61.0)).unwrap();
-    zone.0 = vec![ours.seal(&ours.numbered(paused, 0, at(61.0).wall_ms))];
-    settle(&mut a, at(62.0), &mut zone);
-    let renewed = zone.opened(&ours);
-    assert_eq!((renewed.id.as_str(), renewed.paused.as_deref()), ("a", Some("maintenance")));
-    // Its claim from before the pause, with a seal that is good.
-    zone.0.clone_from(&claim);
-    a.handle(at(63.0), Event::Ended(Outcome::Ok));
-    settle(&mut a, at(63.0), &mut zone);
-    assert_eq!(zone.0, claim, "nothing is overwritten");
+    for is_put_back in [false, true] {
+        let mut zone = Zone::default();
+        let mut a = agent("a", sealed(60, ours.clone()));
+        settle(&mut a, at(0.0), &mut zone);
+        settle(&mut a, at(60.0), &mut zone);
+        let claim = zone.0.clone();
+        let pause = Steer::Pause { reason: "maintenance".to_owned() };
+        let paused = pause.apply(&zone.opened(&ours), &rules(60), at(61.0)).unwrap();
+        zone.0 = vec![ours.seal(&ours.numbered(paused, 0, at(61.0).wall_ms))];
+        a.handle(at(62.0), Event::Ended(Outcome::Ok));
+        until_replace(&mut a, at(62.0), &zone);
+        a.handle(at(62.0), Event::Replaced(Ok(Replaced::Conflict)));
+        // It has seen the pause, and ends its round beside it. Nobody knows whether that was written.
+        let (_, end) = until_replace(&mut a, at(62.0), &zone);
+        assert_eq!(end.paused.as_deref(), Some("maintenance"));
+        a.handle(at(62.0), Event::Replaced(Ok(Replaced::Unknown("lost".to_owned()))));
+        if is_put_back {
+            // Its claim from before the pause, with a seal that is good.
+            zone.0.clone_from(&claim);
+        }
+        settle(&mut a, at(63.0), &mut zone);
+        if is_put_back {
+            assert_eq!(zone.0, claim, "nothing is overwritten");
+        } else {
+            assert_eq!(zone.opened(&ours), end);
+        }
+    }
 }
