@@ -129,10 +129,13 @@ fn a_sealed_record_that_is_lost_is_written_anew_with_a_count_above_the_one_befor
     let mut zone = Zone::default();
     let (mut a, mut b) = (agent("a", sealed(60, ours.clone())), agent("b", sealed(60, ours.clone())));
     settle(&mut a, at(0.0), &mut zone);
-    settle(&mut b, at(0.0), &mut zone);
+    settle(&mut a, at(60.0), &mut zone);
+    a.handle(at(61.0), Event::Ended(Outcome::Ok));
+    settle(&mut a, at(61.0), &mut zone);
+    settle(&mut b, at(61.0), &mut zone);
     zone.0.clear();
-    settle(&mut agent("c", sealed(60, ours)), at(5.0), &mut zone);
-    assert_eq!(starts(&settle(&mut b, at(60.0), &mut zone)), [fence(60, 1)]);
+    settle(&mut agent("c", sealed(60, ours)), at(65.0), &mut zone);
+    assert_eq!(starts(&settle(&mut b, at(120.0), &mut zone)), [fence(120, 1)]);
 }
 
 #[test]
