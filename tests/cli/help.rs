@@ -10,6 +10,7 @@ fn every_command_explains_itself() {
         "demo",
         "run",
         "status",
+        "schedule",
         "init",
         "job",
         "job run",

@@ -2,6 +2,7 @@
 
 mod arbiter;
 mod job;
+mod schedule;
 mod seal;
 
 use std::str::FromStr as _;
