@@ -97,7 +97,13 @@ impl ArbiterClock {
 
     /// Takes in what an answer showed. Answers may come in any order.
     pub fn saw(&mut self, answer: Shown) {
-        if let Some(new) = Bounds::shown(answer) {
+        self.saw_from(answer, 0);
+    }
+
+    /// Takes in an answer that showed less: the arbiter's clock was in this second, or in one of so many after it.
+    pub fn saw_from(&mut self, answer: Shown, more: u64) {
+        if let Some(mut new) = Bounds::shown(answer) {
+            new.high += i128::from(more) * 1000;
             self.known = Some(self.known.and_then(|known| known.and(new)).unwrap_or(new));
         }
     }
