@@ -142,14 +142,14 @@ impl Rfc2136 {
         request.finalize(signer, at).map_err(|error| unsigned(&error.to_string()))?;
         let mac = request.signature().map(|signature| signature.data.mac.clone()).ok_or_else(|| unsigned("no MAC"))?;
         let Answered { answer, sent_ms, received_ms } = self.server.exchange(&request).await?;
-        let signed = Signed::check(&answer, signer, &mac);
+        let verdict = Signed::check(&answer, signer, &mac);
         // The time that we signed at may be ours, repeated.
-        if let Signed::Well { second } = signed
+        if let Signed::Well { second } = verdict
             && second != at
         {
             self.clock.saw(Shown { sent_ms, received_ms, second });
         }
-        Ok(Judged { answer, signed, sent_ms, received_ms })
+        Ok(Judged { answer, signed: verdict, sent_ms, received_ms })
     }
 
     /// Sends an update, once.
