@@ -101,7 +101,7 @@ impl Reporter {
                 );
             }
             News::Right => {
-                tracing::info!(event = "clock", "this machine's clock agrees with the arbiter's at {place} again")
+                tracing::info!(event = "clock", "this machine's clock agrees with the arbiter's at {place} again");
             }
         }
     }
