@@ -68,25 +68,25 @@ fn every_kind_of_seal_and_place_of_a_key_is_taken() {
 #[test]
 fn a_key_is_made_for_its_owner_alone_and_never_written_over_another() {
     let mut shell = Shell::new();
-    let made = shell.output(&["seal", "key", "--out", "seal.key"]);
-    assert!(made.status.success() && made.stdout.is_empty());
+    let output = shell.output(&["seal", "key", "--out", "seal.key"]);
+    assert!(output.status.success() && output.stdout.is_empty());
     let text = std::fs::read_to_string(shell.path().join("seal.key")).expect("the key");
-    assert!(!String::from_utf8_lossy(&made.stderr).contains(text.trim()));
+    assert!(!String::from_utf8_lossy(&output.stderr).contains(text.trim()));
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::metadata(shell.path().join("seal.key")).expect("the key").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
-    let mut said = shell.transcript(&["seal", "key", "--out", "seal.key"]);
-    said += &shell.transcript(&["seal", "key", "--out", "nowhere/seal.key"]);
+    let mut transcript = shell.transcript(&["seal", "key", "--out", "seal.key"]);
+    transcript += &shell.transcript(&["seal", "key", "--out", "nowhere/seal.key"]);
     assert_eq!(std::fs::read_to_string(shell.path().join("seal.key")).expect("the key"), text, "it is as it was");
     shell.configure("[job.canary]\n", &sealed("kind = \"sign\"\nkeys = [{ file = \"seal.key\" }]"));
     assert!(shell.output(&["run", "--check"]).status.success(), "what was made is taken");
     let printed = shell.output(&["seal", "key"]).stdout;
     assert!(printed.starts_with(b"soloist-seal-1.") && printed != text.as_bytes());
     shell.hide(text.trim(), "[KEY]");
-    pin("seal_key", &said);
+    pin("seal_key", &transcript);
 }
 
 /// A served zone whose example is sealed.

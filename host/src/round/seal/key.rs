@@ -15,7 +15,7 @@ pub const KEY_BYTES: usize = 32;
 /// How long a key's id is: digits, hexadecimal and lower-case.
 pub(super) const ID_BYTES: usize = 8;
 
-/// How long a nonce of XChaCha20 is, in bytes.
+/// How long a nonce of `XChaCha20` is, in bytes.
 pub(super) const NONCE_BYTES: usize = 24;
 
 /// What the text of a key begins with, so that a secret of another kind is not taken for one, and so that a leaked one is found.

@@ -57,11 +57,11 @@ pub enum Form {
 /// How the records of one name are sealed and opened.
 #[derive(Debug, Clone, Default)]
 pub struct Seal {
-    keys: Option<Arc<Keys>>,
+    ours: Option<Arc<Ours>>,
 }
 
 #[derive(Debug)]
-struct Keys {
+struct Ours {
     /// How to seal; none writes records as they are.
     form: Option<Form>,
     keys: Vec<SealKey>,
@@ -83,7 +83,7 @@ pub struct Sealed {
 impl Seal {
     /// No seal, and no key: the value is the record's JSON.
     pub const fn none() -> Self {
-        Self { keys: None }
+        Self { ours: None }
     }
 
     /// A seal for the record at `name`, which is absolute and in lower case. The first key seals, each of them opens.
@@ -93,30 +93,30 @@ impl Seal {
     ///
     /// None where there is no key, or more than [`MAX_SEAL_KEYS`].
     pub fn new(form: Option<Form>, keys: Vec<SealKey>, name: &str, accepts_unsealed: bool) -> Option<Self> {
-        let keys = Keys { form, keys, name: name.to_owned(), accepts_unsealed };
-        (1..=MAX_SEAL_KEYS).contains(&keys.keys.len()).then(|| Self { keys: Some(Arc::new(keys)) })
+        let ours = Ours { form, keys, name: name.to_owned(), accepts_unsealed };
+        (1..=MAX_SEAL_KEYS).contains(&ours.keys.len()).then(|| Self { ours: Some(Arc::new(ours)) })
     }
 
     /// How records are written; none for as they are.
     pub fn form(&self) -> Option<Form> {
-        self.keys.as_ref().and_then(|keys| keys.form)
+        self.ours.as_ref().and_then(|ours| ours.form)
     }
 
     /// The id of the key that seals; none where there is none.
     pub fn key_id(&self) -> Option<&str> {
-        self.keys.as_ref().and_then(|keys| keys.keys.first()).map(SealKey::id)
+        self.ours.as_ref().and_then(|ours| ours.keys.first()).map(SealKey::id)
     }
 
     /// Whether a record without a seal is opened.
     pub fn accepts_unsealed(&self) -> bool {
-        self.keys.as_ref().is_none_or(|keys| keys.form.is_none() || keys.accepts_unsealed)
+        self.ours.as_ref().is_none_or(|ours| ours.form.is_none() || ours.accepts_unsealed)
     }
 
     /// The TXT value of a record. Equal records have equal values, so that a replacement can be repeated identically.
     pub fn seal(&self, record: &Record) -> Vec<u8> {
         let json = record.encode();
-        match self.keys.as_deref() {
-            Some(Keys { form: Some(form), keys, name, .. }) => match (form, &keys[0]) {
+        match self.ours.as_deref() {
+            Some(Ours { form: Some(form), keys, name, .. }) => match (form, &keys[0]) {
                 (Form::Sign, key) => signed(key, name, &json),
                 (Form::Encrypt, key) => encrypted(key, name, json),
             },
@@ -192,7 +192,7 @@ impl Seal {
 
     /// The name, and the keys that have this id: hardly ever more than one.
     fn keys_of(&self, id: &str) -> Result<(&str, Vec<&SealKey>), Unopened> {
-        let Some(ours) = &self.keys else { return Err(Unopened::NoKey(id.to_owned())) };
+        let Some(ours) = &self.ours else { return Err(Unopened::NoKey(id.to_owned())) };
         let keys: Vec<&SealKey> = ours.keys.iter().filter(|key| key.id() == id).collect();
         if keys.is_empty() { Err(Unopened::OtherKey(id.to_owned())) } else { Ok((&ours.name, keys)) }
     }
