@@ -28,7 +28,7 @@ pub(in crate::config) fn job(
         return Err(invalid(&format!("[job.{name:?}]"), "a job's name has 1 to 63 letters, digits, `-` and `_`"));
     }
     let record = domain(&place("record"), &raw.record)?;
-    if let Arbiter::Rfc2136 { zone, .. } = arbiter
+    if let Some(zone) = arbiter.zone()
         && !zone.zone_of(&record)
     {
         let problem = format!("`{}` is not in the zone `{}`", bare(&record), bare(zone));
@@ -40,11 +40,18 @@ pub(in crate::config) fn job(
     })?;
     let timeout = raw.timeout.map_or(DEFAULT_TIMEOUT, |span| span.0);
     within(&place("timeout"), timeout, Duration::from_millis(10), MAX_TIMEOUT)?;
-    let lease = raw.lease.map_or(timeout + LEASE_MARGIN, |span| span.0);
-    within(&place("lease"), lease, MIN_LEASE, MAX_TIMEOUT + LEASE_MARGIN)?;
+    // Until a claim has settled, its lease runs already: a wait, and then as long again for what is read back.
+    let settling = arbiter.settle().map_or(Duration::ZERO, |settle| Duration::from_millis(settle.wait_ms) * 2);
+    if !settling.is_zero() && every <= settling {
+        let problem = format!("{} is no longer than a claim may take to settle, {}", span(every), span(settling));
+        return Err(invalid(&place("every"), problem).hint("run it less often, or lower `timeout` in `[arbiter]`"));
+    }
+    let whole = timeout + settling + LEASE_MARGIN;
+    let lease = raw.lease.map_or(whole, |span| span.0);
+    within(&place("lease"), lease, MIN_LEASE.max(settling * 2), MAX_TIMEOUT + settling + LEASE_MARGIN)?;
     let delivery = delivery(&place("delivery"), raw.delivery.as_deref())?;
-    if delivery == Delivery::AtMostOnce && lease < timeout + LEASE_MARGIN {
-        let problem = format!("{} is shorter than the timeout and {}", span(lease), span(LEASE_MARGIN));
+    if delivery == Delivery::AtMostOnce && lease < whole {
+        let problem = format!("{} is shorter than the timeout and {}", span(lease), span(settling + LEASE_MARGIN));
         return Err(invalid(&place("lease"), problem).hint(
             "with at-most-once nobody takes a round over, so that there is nothing to renew: leave `lease` out",
         ));
@@ -66,8 +73,8 @@ pub(in crate::config) fn job(
         delivery,
         missed,
         start_deadline_ms: start_deadline.map(millis),
-        settle: None,
-        renew_ms: (lease < timeout + LEASE_MARGIN).then(|| millis(lease / 2)),
+        settle: arbiter.settle(),
+        renew_ms: (lease < whole).then(|| millis(lease / 2)),
         attempts,
         backoff: Backoff { base_ms: millis(backoff), cap_ms: millis(backoff).max(60_000) },
         spread_ms: millis(spread),
