@@ -51,9 +51,10 @@ const MAX_ANSWER: usize = 1024 * 1024;
 pub struct ApiKey(HeaderValue);
 
 impl ApiKey {
-    /// A key; none if it has characters that no HTTP header can hold.
+    /// A key; none if it is empty, or has characters other than the printable ones of ASCII: no HTTP header holds them.
     pub fn new(key: &str) -> Option<Self> {
-        let mut value = HeaderValue::from_str(key).ok().filter(|value| !value.is_empty())?;
+        let is_printable = !key.is_empty() && key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let mut value = HeaderValue::from_str(key).ok().filter(|_| is_printable)?;
         value.set_sensitive(true);
         Some(Self(value))
     }

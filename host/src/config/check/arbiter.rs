@@ -33,6 +33,15 @@ pub(in crate::config) fn arbiter(raw: raw::Arbiter, base: &Path) -> Result<Arbit
     }
 }
 
+/// Refuses what another kind of arbiter would understand.
+fn refuse(kind: &str, others: &[(&str, bool)]) -> Result<(), Problem> {
+    match others.iter().find(|(_, is_there)| *is_there) {
+        None => Ok(()),
+        Some((key, _)) => Err(invalid(&format!("[arbiter] {key}"), format!("the arbiter `{kind}` has no such key"))
+            .hint("leave it out, or look whether `kind` is what is meant")),
+    }
+}
+
 fn missing(key: &str, line: &str) -> Problem {
     invalid("[arbiter]", format!("the key `{key}` is missing")).hint(format!("write `{line}`"))
 }
@@ -56,6 +65,14 @@ fn ttl(given: Option<u32>) -> Result<u32, Problem> {
 }
 
 fn rfc2136(raw: raw::Arbiter, base: &Path) -> Result<Arbiter, Problem> {
+    let others = [
+        ("url", raw.url.is_some()),
+        ("server-id", raw.server_id.is_some()),
+        ("api-key-file", raw.api_key_file.is_some()),
+        ("api-key-env", raw.api_key_env.is_some()),
+        ("settle", raw.settle.is_some()),
+    ];
+    refuse("rfc2136", &others)?;
     let server = raw.server.ok_or_else(|| missing("server", "server = \"192.0.2.1:53\""))?;
     if server.rsplit_once(':').is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err()) {
         let problem = format!("`{server}` is no address and port");
@@ -69,6 +86,7 @@ fn rfc2136(raw: raw::Arbiter, base: &Path) -> Result<Arbiter, Problem> {
 }
 
 fn powerdns(raw: raw::Arbiter, base: &Path) -> Result<Arbiter, Problem> {
+    refuse("powerdns", &[("server", raw.server.is_some()), ("key", raw.key.is_some())])?;
     let url = url(&raw.url.ok_or_else(|| missing("url", "url = \"http://127.0.0.1:8081\""))?)?;
     let zone = zone(raw.zone.as_deref())?;
     let server_id = raw.server_id.unwrap_or_else(|| powerdns::DEFAULT_SERVER_ID.to_owned());
