@@ -79,7 +79,10 @@ async fn options_that_are_not_safe_are_refused() -> Result<()> {
         let error = PowerDns::new(options).err().context("it is taken")?;
         ensure!(error.to_string().contains(words), "`{words}` is missing in: {error}");
     }
-    ensure!(ApiKey::new("a\nb").is_none() && ApiKey::new("").is_none() && ApiKey::new("ö").is_none(), "no header can hold these");
+    ensure!(
+        ApiKey::new("a\nb").is_none() && ApiKey::new("").is_none() && ApiKey::new("ö").is_none(),
+        "no header can hold these"
+    );
     ensure!(!format!("{good:?}").contains("\"key\""), "the key is shown");
     Ok(())
 }

@@ -8,6 +8,7 @@ mod init;
 mod job;
 mod output;
 mod powerdns;
+mod schedule;
 mod shell;
 mod signals;
 mod status;

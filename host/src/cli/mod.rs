@@ -9,6 +9,7 @@ pub mod job;
 pub mod log;
 pub mod output;
 pub mod run;
+pub mod schedule;
 mod signals;
 pub mod status;
 pub mod steer;
@@ -69,6 +70,8 @@ pub enum Command {
     Resume(steer::Args),
     /// Run a job once, now, whatever its schedule and a pause say: on one of its agents.
     Trigger(steer::Args),
+    /// Show when a job is due next, on its time zone's clock and in UTC; nobody is asked.
+    Schedule(schedule::Args),
     /// Create a job's record, or repair one that cannot be read.
     Init(init::Args),
     /// Write and try jobs: run a module once, or see what it needs.
@@ -112,6 +115,7 @@ impl Cli {
             Command::Pause(args) => steer::pause(args).await,
             Command::Resume(args) => steer::resume(args).await,
             Command::Trigger(args) => steer::trigger(args).await,
+            Command::Schedule(args) => schedule::run(&args),
             Command::Init(args) => init::run(args).await,
             Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,

@@ -68,7 +68,9 @@ pub(super) struct Key {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Job {
     pub(super) record: String,
-    pub(super) every: Span,
+    pub(super) every: Option<Span>,
+    pub(super) cron: Option<String>,
+    pub(super) timezone: Option<String>,
     pub(super) module: String,
     pub(super) timeout: Option<Span>,
     pub(super) lease: Option<Span>,

@@ -14,5 +14,5 @@ pub use record::{
     Fence, MAX_ATTEMPT, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_RECORD_BYTES, MAX_TIME, Outcome, Record,
     State, Unreadable,
 };
-pub use schedule::{MAX_INTERVAL, Schedule};
+pub use schedule::{CronError, MAX_BEFORE, MAX_CRON, MAX_INTERVAL, Schedule};
 pub use seal::Seal;

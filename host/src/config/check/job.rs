@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::schedule::schedule;
 use super::{bare, domain, millis, span, within};
 use crate::config::error::{Problem, invalid, nearest};
 use crate::config::{
@@ -11,8 +12,8 @@ use crate::config::{
     MIN_LEASE, MIN_START_DEADLINE, Size, raw,
 };
 use crate::module::Source;
+use crate::round::Seal;
 use crate::round::contender::{Backoff, Delivery, Missed, Rules};
-use crate::round::{Schedule, Seal};
 use crate::runtime::Limits;
 
 pub(in crate::config) fn job(
@@ -34,17 +35,20 @@ pub(in crate::config) fn job(
         let problem = format!("`{}` is not in the zone `{}`", bare(&record), bare(zone));
         return Err(invalid(&place("record"), problem).hint(format!("a name in it is `{name}.{}`", bare(zone))));
     }
-    let every = raw.every.0;
-    let schedule = Schedule::every(every.as_secs()).filter(|_| every.subsec_nanos() == 0).ok_or_else(|| {
-        invalid(&place("every"), format!("{} is not a whole number of seconds from 1s to 366days", span(every)))
-    })?;
+    let schedule = schedule(&format!("[job.{name}]"), raw.every, raw.cron.as_deref(), raw.timezone.as_deref())?;
     let timeout = raw.timeout.map_or(DEFAULT_TIMEOUT, |span| span.0);
     within(&place("timeout"), timeout, Duration::from_millis(10), MAX_TIMEOUT)?;
     // Until a claim has settled, its lease runs already: a wait, and then as long again for what is read back.
     let settling = arbiter.settle().map_or(Duration::ZERO, |settle| Duration::from_millis(settle.wait_ms) * 2);
-    if !settling.is_zero() && every <= settling {
-        let problem = format!("{} is no longer than a claim may take to settle, {}", span(every), span(settling));
-        return Err(invalid(&place("every"), problem).hint("run it less often, or lower `timeout` in `[arbiter]`"));
+    let apart = Duration::from_secs(schedule.shortest());
+    if !settling.is_zero() && apart <= settling {
+        let key = if schedule.expression().is_some() { "cron" } else { "every" };
+        let problem = format!(
+            "rounds that are {} apart leave no more time than a claim may take to settle, {}",
+            span(apart),
+            span(settling)
+        );
+        return Err(invalid(&place(key), problem).hint("run it less often, or lower `timeout` in `[arbiter]`"));
     }
     let whole = timeout + settling + LEASE_MARGIN;
     let lease = raw.lease.map_or(whole, |span| span.0);
@@ -65,7 +69,7 @@ pub(in crate::config) fn job(
     let backoff = raw.backoff.map_or(Duration::from_secs(1), |span| span.0);
     within(&place("backoff"), backoff, Duration::ZERO, Duration::from_secs(3600))?;
     let spread = raw.spread.map_or(Duration::from_millis(50), |span| span.0);
-    within(&place("spread"), spread, Duration::ZERO, every)?;
+    within(&place("spread"), spread, Duration::ZERO, apart)?;
     let rules = Rules {
         schedule,
         seal: Seal::none(),

@@ -2,6 +2,7 @@
 
 mod arbiter;
 mod job;
+mod schedule;
 
 use std::str::FromStr as _;
 use std::time::Duration;
