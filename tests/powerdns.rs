@@ -110,6 +110,20 @@ async fn an_answer_without_end_is_not_read_to_its_end() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_date_of_an_answer_is_the_arbiters_clock() -> Result<()> {
+    let body = "{\"rrsets\": []}";
+    // 2100-01-01.
+    let dated = fake(move |_| ([("date", "Fri, 01 Jan 2100 00:00:00 GMT")], body)).await?;
+    dated.read().await?;
+    let ahead_ms = dated.clock().context("it has a clock")?.now().wall_ms.abs_diff(4_102_444_800_000);
+    ensure!(ahead_ms < 60_000, "it is {ahead_ms} ms off");
+    let odd = fake(move |_| ([("date", "yesterday")], body)).await?;
+    odd.read().await?;
+    ensure!(odd.clock().context("it has a clock")?.ahead_ms() == 0, "it says nothing of its clock");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_key_that_a_server_repeats_is_not_shown() -> Result<()> {
     for status in [StatusCode::UNPROCESSABLE_ENTITY, StatusCode::INTERNAL_SERVER_ERROR] {
         let echo = fake(move |headers| {

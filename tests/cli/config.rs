@@ -163,6 +163,7 @@ fn every_limit_is_named_where_it_is_passed() {
         ("[arbiter]", agent("grace = \"61m\"")),
         ("[arbiter]", agent("reread = \"0s\"")),
         ("[arbiter]", agent("reread = \"61m\"")),
+        ("[arbiter]", agent("metrics = \"localhost:9464\"")),
         ("zone = \"example.com\"", arbiter("timeout = \"49ms\"")),
         ("zone = \"example.com\"", arbiter("timeout = \"61s\"")),
         ("zone = \"example.com\"", arbiter("ttl = 86401")),
@@ -206,7 +207,7 @@ fn each_limit_itself_is_taken() {
     let shell = Shell::new();
     for (from, to) in [
         ("[arbiter]", "[agent]\ngrace = \"1h\"\nreread = \"1h\"\n[arbiter]"),
-        ("[arbiter]", "[agent]\ngrace = \"0s\"\nreread = \"1s\"\n[arbiter]"),
+        ("[arbiter]", "[agent]\ngrace = \"0s\"\nreread = \"1s\"\nmetrics = \"[::1]:9464\"\n[arbiter]"),
         ("zone = \"example.com\"", "zone = \"example.com\"\ntimeout = \"50ms\"\nttl = 0"),
         ("zone = \"example.com\"", "zone = \"example.com\"\ntimeout = \"1m\"\nttl = 86400"),
         ("every = \"60s\"", "every = \"366days\""),

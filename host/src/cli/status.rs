@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -11,12 +12,12 @@ use hickory_proto::rr::Name;
 
 use self::view::{Condition, View};
 use super::output::{self, WithHint as _};
-use crate::agent::{powerdns, server_addr};
-use crate::arbiter::Arbiter as _;
+use crate::agent::{self, powerdns, server_addr};
 use crate::arbiter::powerdns::PowerDns;
+use crate::arbiter::{self, Arbiter};
+use crate::clock;
 use crate::config::{self, Config};
 use crate::dns::query::{self, Answer, QueryError, Seen, Server};
-use crate::runtime::clock;
 
 mod view;
 
@@ -45,18 +46,17 @@ pub struct Args {
 /// There is no such job, or no server to ask.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let target = target(&args).await?;
-    let (api, mut answers) = tokio::join!(
-        async {
-            match &target.api {
-                Some(api) => Some(api.ask().await),
-                None => None,
-            }
-        },
-        query::ask_all(&target.record, &target.servers, args.timeout)
-    );
+    let api = async {
+        match &target.api {
+            Some(api) => Some(api.ask().await),
+            None => None,
+        }
+    };
+    let asking = query::ask_all(&target.record, &target.servers, args.timeout);
+    let (api, mut answers, now) = tokio::join!(api, asking, now(target.arbiter.as_deref(), args.timeout));
     // The arbiter first, as where it is a server.
     answers.splice(0..0, api);
-    let view = View::new(&target.record, target.job.as_ref(), &answers, target.primary, clock::wall_ms() / 1000);
+    let view = View::new(&target.record, target.job.as_ref(), &answers, target.primary, now);
     if args.json {
         output::data(view.json());
     } else {
@@ -72,6 +72,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Condition::Overdue => 1,
         Condition::Unreadable => 2,
     }))
+}
+
+/// The second that it is by the arbiter's clock, or by this machine's where it is not shown in time.
+async fn now(arbiter: Option<&dyn Arbiter>, timeout: Duration) -> u64 {
+    let Some(arbiter) = arbiter else { return clock::wall_ms() / 1000 };
+    // What it says of the record is asked of every server in another way.
+    let _ = tokio::time::timeout(timeout, arbiter.read()).await;
+    arbiter::now(arbiter).wall_seconds()
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -120,6 +128,8 @@ struct Target {
     api: Option<Api>,
     /// The server that arbitrates, where it is known: the others follow it.
     primary: Option<SocketAddr>,
+    /// The arbiter of the job, for its clock.
+    arbiter: Option<Arc<dyn Arbiter>>,
     note: Option<String>,
 }
 
@@ -155,9 +165,13 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
         }
         _ => None,
     };
+    let arbiter = match (&config, &job) {
+        (Some(config), Some(job)) => agent::arbiters(config)?.remove(&job.name),
+        _ => None,
+    };
     if !args.server.is_empty() {
         let servers = named(&args.server).await?;
-        return Ok(Target { record, job, servers, api: None, primary, note: None });
+        return Ok(Target { record, job, servers, api: None, primary, arbiter, note: None });
     }
     let api = api(config.as_ref(), &args.name, &record).await?;
     let mut servers: Vec<Server> = primary.iter().map(|addr| Server { name: None, addr: *addr }).collect();
@@ -173,7 +187,7 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
         Err(error) => note = Some(format!("only the arbiter was asked: {error}")),
     }
     let primary = primary.or_else(|| api.as_ref().map(|api| api.server.addr));
-    Ok(Target { record, job, servers, api, primary, note })
+    Ok(Target { record, job, servers, api, primary, arbiter, note })
 }
 
 /// The servers that were named on the command line.

@@ -34,6 +34,7 @@ pub(super) struct Agent {
     pub(super) name: Option<String>,
     pub(super) grace: Option<Span>,
     pub(super) reread: Option<Span>,
+    pub(super) metrics: Option<String>,
 }
 
 /// `[arbiter]`.

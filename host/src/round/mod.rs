@@ -2,12 +2,14 @@
 //!
 //! Architecture Invariant: nothing here imports anything else of this crate.
 
+mod clock;
 pub mod contender;
 mod observation;
 mod record;
 mod schedule;
 mod seal;
 
+pub use clock::{ArbiterClock, Shown};
 pub use contender::Contender;
 pub use observation::{Observation, Replaced, Revision};
 pub use record::{

@@ -5,23 +5,27 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-/// A moment on a clock that never goes back.
+use crate::clock::boot_ms;
+
+/// A moment on the clock of [`boot_ms`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Deadline(Duration);
+pub(super) struct Deadline {
+    at_ms: u64,
+}
 
 impl Deadline {
     /// So long from now.
     pub(super) fn after(wait: Duration) -> Self {
-        Self(since_boot() + wait)
+        Self { at_ms: boot_ms().saturating_add(millis(wait)) }
     }
 
     /// This long before it; at the clock's start at the earliest.
     pub(super) fn earlier(self, by: Duration) -> Self {
-        Self(self.0.saturating_sub(by))
+        Self { at_ms: self.at_ms.saturating_sub(millis(by)) }
     }
 
     fn left(self) -> Duration {
-        self.0.saturating_sub(since_boot())
+        Duration::from_millis(self.at_ms.saturating_sub(boot_ms()))
     }
 
     /// What comes of this before the deadline; none if it is not done by then.
@@ -44,21 +48,8 @@ impl Deadline {
     }
 }
 
-/// The time since the machine was started, counting through sleep where the system has such a clock.
-#[cfg(unix)]
-fn since_boot() -> Duration {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    let clock = rustix::time::ClockId::Boottime;
-    #[cfg(not(any(target_os = "linux", target_os = "android")))]
-    let clock = rustix::time::ClockId::Monotonic;
-    rustix::time::clock_gettime(clock).try_into().unwrap_or_default()
-}
-
-/// The time since this was first asked for.
-#[cfg(not(unix))]
-fn since_boot() -> Duration {
-    static START: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
-    START.elapsed()
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -14,20 +14,23 @@ mod content;
 mod deadline;
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use hickory_proto::rr::Name;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Url, redirect};
 
 use self::api::{Answer, Asked};
 use self::deadline::Deadline;
+use super::clock::Clock;
 pub use super::options::Invalid;
 use super::options::{absolute, bare, checked, within_limits};
 use super::{Arbiter, Error, Promise};
+use crate::clock::boot_ms;
 use crate::round::contender::Settle;
-use crate::round::{MAX_RECORD_BYTES, Observation, Replaced, Revision};
+use crate::round::{MAX_RECORD_BYTES, Observation, Replaced, Revision, Shown};
 
 /// What PowerDNS calls its only server, unless it is told otherwise.
 pub const DEFAULT_SERVER_ID: &str = "localhost";
@@ -106,6 +109,7 @@ pub struct PowerDns {
     ttl: u32,
     timeout: Duration,
     settle: Settle,
+    clock: Arc<Clock>,
 }
 
 /// Finishes a client that sends no request twice, on connections that are not shared, and follows no redirect with the key.
@@ -150,10 +154,11 @@ impl PowerDns {
         let place = url.as_str().trim_end_matches('/').to_owned();
         let zone_url = api::zone_url(&url, &server_id, &zone).ok_or_else(|| Invalid::Url(place.clone()))?;
         let asked = Asked { place, zone_url, server_id, zone, record };
-        Ok(Self { client, asked, key, ttl, timeout, settle: settle(wait) })
+        let clock = Arc::new(Clock::new(asked.place.clone()));
+        Ok(Self { client, asked, key, ttl, timeout, settle: settle(wait), clock })
     }
 
-    /// The arbiter of another record in the same zone, by the same client and key.
+    /// The arbiter of another record in the same zone, by the same client, key and clock.
     ///
     /// # Errors
     /// The record is not in the zone.
@@ -178,11 +183,16 @@ impl PowerDns {
         }
     }
 
-    /// Sends a request, once, and reads its answer.
+    /// Sends a request, once, and reads its answer; learns the clock of whoever dates it. PowerDNS itself does not, a proxy
+    /// before it does.
     async fn exchange(&self, request: RequestBuilder) -> Result<Answer, Lost> {
         let request = request.header("X-API-Key", self.key.0.clone());
+        let sent_ms = boot_ms();
         let mut response = request.send().await.map_err(Lost::of)?;
         let status = response.status();
+        if let Some(second) = date(response.headers()).filter(|_| status.is_success()) {
+            self.clock.saw(Shown { sent_ms, received_ms: boot_ms(), second });
+        }
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(Lost::of)? {
             if body.len() + chunk.len() > MAX_ANSWER {
@@ -224,6 +234,13 @@ impl Lost {
         let (is_connect, text) = (error.is_connect(), describe(error));
         if is_connect { Self::NotSent(text) } else { Self::Answer(text) }
     }
+}
+
+/// When an answer was made, in seconds since the Unix epoch (RFC 9110, section 6.6.1), where it says so.
+fn date(headers: &HeaderMap) -> Option<u64> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    u64::try_from(date.timestamp().as_second()).ok()
 }
 
 /// An error by its causes: the client's own layers say only that there is one.
@@ -277,5 +294,9 @@ impl Arbiter for PowerDns {
 
     fn place(&self) -> String {
         format!("{} at {}", bare(&self.asked.record), self.asked.place)
+    }
+
+    fn clock(&self) -> Option<Arc<Clock>> {
+        Some(Arc::clone(&self.clock))
     }
 }
