@@ -81,7 +81,6 @@ pub struct Agent {
 
 /// `[arbiter]`: where the records live.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a configuration")]
 pub enum Arbiter {
     /// The primary server of a zone.
     Rfc2136 {

@@ -109,7 +109,7 @@ impl Asked {
             return Err(refused);
         }
         if answer.status != StatusCode::OK {
-            let reason = format!("it failed ({}){}", code(answer.status), self.words(answer));
+            let reason = format!("it failed ({}){}", code(answer.status), words(answer));
             return Err(Error::Unreachable { place: self.place.clone(), reason });
         }
         let zone: Zone = serde_json::from_slice(&answer.body)
@@ -147,7 +147,7 @@ impl Asked {
         }
         Ok(match answer.status {
             StatusCode::OK | StatusCode::NO_CONTENT => Replaced::Applied(revision_of(value)),
-            status => Replaced::Unknown(format!("the answer was {}{}", code(status), self.words(answer))),
+            status => Replaced::Unknown(format!("the answer was {}{}", code(status), words(answer))),
         })
     }
 
@@ -180,20 +180,20 @@ impl Asked {
             }
             _ => return None,
         };
-        let reason = format!("{}: {check}{}", code(answer.status), self.words(answer));
+        let reason = format!("{}: {check}{}", code(answer.status), words(answer));
         Some(Error::Refused { place: self.place.clone(), reason })
-    }
-
-    /// The server's own words behind ours, where it has some.
-    fn words(&self, answer: &Answer) -> String {
-        let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) else { return String::new() };
-        let shown: String = error.chars().filter(|c| !c.is_control()).take(MAX_WORDS).collect();
-        if shown.is_empty() { shown } else { format!(" (it says: {shown})") }
     }
 
     fn nonsense(&self, reason: String) -> Error {
         Error::Nonsense { place: self.place.clone(), reason }
     }
+}
+
+/// The server's own words behind ours, where it has some.
+fn words(answer: &Answer) -> String {
+    let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) else { return String::new() };
+    let shown: String = error.chars().filter(|c| !c.is_control()).take(MAX_WORDS).collect();
+    if shown.is_empty() { shown } else { format!(" (it says: {shown})") }
 }
 
 /// The revision of one TXT record of this value.
@@ -273,7 +273,7 @@ mod tests {
         Name::from_ascii(text).unwrap()
     }
 
-    fn answer(status: u16, body: impl ToString) -> Answer {
+    fn answer(status: u16, body: &(impl ToString + ?Sized)) -> Answer {
         Answer { status: StatusCode::from_u16(status).unwrap(), body: body.to_string().into_bytes() }
     }
 
@@ -283,7 +283,7 @@ mod tests {
     }
 
     fn zone(rrsets: &[serde_json::Value]) -> Answer {
-        answer(200, json!({ "name": "example.test.", "kind": "Native", "rrsets": rrsets }))
+        answer(200, &json!({ "name": "example.test.", "kind": "Native", "rrsets": rrsets }))
     }
 
     #[test]
