@@ -34,6 +34,7 @@ pub struct Fleet {
     home: TempDir,
     server: SocketAddr,
     key: Key,
+    tables: String,
     jobs: usize,
     agents: BTreeMap<String, Child>,
     log: Log,
@@ -47,16 +48,26 @@ impl Fleet {
     /// They cannot be written.
     pub fn new(server: SocketAddr, key: &Key, tables: &str) -> Self {
         let home = tempfile::Builder::new().prefix("fleet-").tempdir().expect("there is room for a directory");
+        let jobs = tables.lines().filter(|line| is_job(line)).count();
+        let (key, tables) = (key.clone(), tables.to_owned());
+        let fleet = Self { home, server, key, tables, jobs, agents: BTreeMap::new(), log: Log::default() };
+        fleet.configure(server, &fleet.key);
+        fleet
+    }
+
+    /// Writes the configuration again, for agents that are started from now on: they go to this address, with this key.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn configure(&self, server: SocketAddr, key: &Key) {
         let arbiter = format!(
             "[arbiter]\nkind = \"rfc2136\"\nserver = \"{server}\"\nzone = \"{ZONE}\"\n\
              key = {{ name = \"{}\", algorithm = \"{}\", secret-file = \"key\" }}\n\n",
             key.name(),
             key.algorithm().name()
         );
-        std::fs::write(home.path().join("key"), key.secret_base64()).expect("the key can be written");
-        std::fs::write(home.path().join("soloist.toml"), arbiter + tables).expect("the configuration can be written");
-        let jobs = tables.lines().filter(|line| is_job(line)).count();
-        Self { home, server, key: key.clone(), jobs, agents: BTreeMap::new(), log: Log::default() }
+        std::fs::write(self.path("key"), key.secret_base64()).expect("the key can be written");
+        std::fs::write(self.path("soloist.toml"), arbiter + &self.tables).expect("the configuration can be written");
     }
 
     /// The configuration's directory.
@@ -79,7 +90,15 @@ impl Fleet {
     /// # Panics
     /// It cannot be started.
     pub fn start(&mut self, agent: &str) {
-        let mut child = Command::new(crate::binary::soloist())
+        self.start_by(Command::new(crate::binary::soloist()), agent);
+    }
+
+    /// The same, by a command that becomes the program and takes its arguments as the last ones.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn start_by(&mut self, mut command: Command, agent: &str) {
+        let mut child = command
             // It ends with its stdin, and so with this process, however that ends.
             .args(["--log-format", "json", "run", "--end-with-parent", "--config"])
             .arg(self.path("soloist.toml"))
@@ -104,16 +123,24 @@ impl Fleet {
             self.start(agent);
         }
         for agent in agents {
-            let loaded = |event: &Event| event.agent == *agent && event.kind() == "swapped";
-            let (log, jobs) = (self.log.clone(), self.jobs);
-            let child = self.agents.get_mut(*agent).expect("it was just started");
-            eventually(&format!("`{agent}` loads its modules"), START, async || {
-                let ended = child.try_wait().expect("a child can be waited for");
-                assert!(ended.is_none(), "`{agent}` ended: {ended:?}");
-                (log.all(loaded).len() >= jobs).then_some(())
-            })
-            .await;
+            self.loaded(agent).await;
         }
+    }
+
+    /// Waits until an agent that was started has a module for each job.
+    ///
+    /// # Panics
+    /// It does not get so far.
+    pub async fn loaded(&mut self, agent: &str) {
+        let loaded = |event: &Event| event.agent == agent && event.kind() == "swapped";
+        let (log, jobs) = (self.log.clone(), self.jobs);
+        let child = self.agents.get_mut(agent).expect("it was started");
+        eventually(&format!("`{agent}` loads its modules"), START, async || {
+            let ended = child.try_wait().expect("a child can be waited for");
+            assert!(ended.is_none(), "`{agent}` ended: {ended:?}");
+            (log.all(loaded).len() >= jobs).then_some(())
+        })
+        .await;
     }
 
     /// The process of an agent.
