@@ -1,5 +1,6 @@
 //! What the integration tests share: real servers and agents, faults on the way, and the arbiters' conformance suite.
 
+pub mod account;
 pub mod agents;
 pub mod binary;
 pub mod conformance;
