@@ -269,10 +269,7 @@ async fn the_server_restarts(kind: Kind, network: Network) {
 #[test]
 #[ignore = "needs root, ip, nft, BIND 9 and the probe built by jobs/build; tests/run provides all but root"]
 fn bind_is_cut_off() {
-    within(async |network| {
-        // Its namespace is exempt from nothing: the faults at a place spare only what goes to the test.
-        the_server_is_cut_off(Kind::Bind, network).await;
-    });
+    within(|network| the_server_is_cut_off(Kind::Bind, network));
 }
 
 #[test]
@@ -304,8 +301,8 @@ fn a_network_that_loses_30_percent() {
         tokio::time::sleep(3 * FAULT).await;
         stage.places.values().for_each(Place::heal);
         let account = stage.account("30 % of all packets lost", None).await;
-        // An exchange may take longer than a turn: that round is then run as a later one.
-        assert!(account.run > account.lost.len(), "{account}: {:?}", account.lost);
+        // Nobody may get through for a whole turn: that round is then run as a later one.
+        assert!(account.run > 2 * account.lost.len(), "{account}: {:?}", account.lost);
         assert!(MANY.iter().any(|agent| stage.troubles(agent) > 0), "somebody has noticed");
     });
 }

@@ -9,6 +9,7 @@ pub mod dns_client;
 pub mod fake;
 pub mod guest;
 pub mod hand;
+pub mod heartbeat;
 pub mod netns;
 pub mod probe;
 pub mod relay;

@@ -28,6 +28,9 @@ const START: Duration = Duration::from_secs(60);
 /// How long a process that was asked to end may take.
 const END: Duration = Duration::from_secs(30);
 
+/// What the kernel counts a process's time in: 100 to a second on every Linux that we meet.
+const TICKS_A_SECOND: f64 = 100.0;
+
 /// Agents with one configuration, in a directory of their own.
 #[derive(Debug)]
 pub struct Fleet {
@@ -204,6 +207,18 @@ impl Fleet {
             kib.parse::<u64>().expect("it is a number of kB") * 1024
         };
         (field("VmHWM"), field("VmRSS"))
+    }
+
+    /// How long an agent has had a processor, in seconds (`utime` and `stime` of proc(5)).
+    ///
+    /// # Panics
+    /// It is gone.
+    pub fn processor_seconds(&self, agent: &str) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid(agent))).expect("Linux, and it runs");
+        // The name before it is in parentheses, and may hold anything.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<u32>().ok()).expect("Linux tells it");
+        f64::from(ticks(11) + ticks(12)) / TICKS_A_SECOND
     }
 
     /// The arbiter of a record, as an agent has it.

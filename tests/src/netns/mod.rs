@@ -71,8 +71,9 @@ impl Network {
     fn new() -> Self {
         delete_abandoned();
         let hub = Namespace::new();
+        // With an address of its own: it would take one of its ports', and another one with each new place.
         ip(&format!(
-            "-n {hub} link set lo up\n-n {hub} link add bridge type bridge\n\
+            "-n {hub} link set lo up\n-n {hub} link add bridge address 02:00:00:00:00:fe type bridge\n\
              -n {hub} addr add {HERE}/24 dev bridge\n-n {hub} link set bridge up\n",
             hub = hub.0
         ));
