@@ -183,7 +183,8 @@ fn agents_that_are_killed_in_the_middle_of_a_run() {
         for number in 0..3 {
             let victim = stage.call("a run begins", is_start).await;
             stage.fleet.kill(&victim.agent);
-            let again = |call: &Call| is_start(call) && call.fence.round == victim.fence.round && call.fence.attempt == 2;
+            let again =
+                |call: &Call| is_start(call) && call.fence.round == victim.fence.round && call.fence.attempt == 2;
             stage.call("another agent takes the round over", again).await;
             stage.join(&format!("new-{number}")).await;
         }
@@ -350,7 +351,9 @@ fn one_agent_with_a_wrong_key() {
         stage.during().await;
         stage.nothing_is_lost("one agent of four with a wrong key").await;
         assert_eq!(stage.ran_by("wrong", 0), 0);
-        let said = |event: &Event| event.agent == "wrong" && event.text("kind") == "write" && event.text("message").contains("BADSIG");
+        let said = |event: &Event| {
+            event.agent == "wrong" && event.text("kind") == "write" && event.text("message").contains("BADSIG")
+        };
         assert!(stage.fleet.log().first(said).is_some(), "it says what is wrong");
     });
 }

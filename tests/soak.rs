@@ -82,7 +82,8 @@ struct Band {
 
 impl Band {
     async fn start(&mut self, how_many: usize) {
-        let names: Vec<String> = (self.started..self.started + how_many).map(|number| format!("a{number:03}")).collect();
+        let names: Vec<String> =
+            (self.started..self.started + how_many).map(|number| format!("a{number:03}")).collect();
         self.fleet.start_all(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
         self.started += how_many;
         self.agents.extend(names);
@@ -165,7 +166,8 @@ async fn fifty_agents_of_which_one_is_killed_every_ten_seconds_lose_no_round() {
     }
     let log = band.fleet.log().clone();
     let past = |event: &Event| event.kind() == "finished" && event.number("round") >= end;
-    eventually("the rounds after the last one", LONG + Duration::from_secs(plan.seconds), async || log.first(past)).await;
+    eventually("the rounds after the last one", LONG + Duration::from_secs(plan.seconds), async || log.first(past))
+        .await;
 
     let rounds = Rounds { all: first..=end, every: EVERY, unreachable: None };
     let starts = told(&log);

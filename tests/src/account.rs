@@ -130,3 +130,47 @@ impl fmt::Display for Account {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn start(round: u64, attempt: u32, agent: &str, at_ms: u64) -> Start {
+        Start { fence: Fence { round, attempt }, agent: agent.to_owned(), at_ms }
+    }
+
+    fn log(lines: &[(&str, u64, u64)]) -> Log {
+        let log = Log::default();
+        for (kind, round, at_ms) in lines {
+            let said = json!({"event": kind, "round": round});
+            log.add(Event { agent: "alto".to_owned(), at_ms: *at_ms, said });
+        }
+        log
+    }
+
+    fn rounds(unreachable: Option<RangeInclusive<u64>>) -> Rounds {
+        Rounds { all: 100..=108, every: 2, unreachable }
+    }
+
+    #[test]
+    fn a_round_that_was_not_run_is_lost_unless_something_excuses_it() {
+        let starts = [start(100, 1, "alto", 100_010), start(108, 1, "basso", 108_010)];
+        // The first one was done when the second was due; the frozen one's late word excuses nothing.
+        let log = log(&[("won", 100, 100_010), ("finished", 100, 103_900), ("superseded", 100, 107_000)]);
+        let account = Account::of(&starts, &log, &rounds(None));
+        assert_eq!((account.run, account.merged, account.lost), (2, 1, vec![104, 106]));
+        let account = Account::of(&starts, &log, &rounds(Some(103_000..=105_000)));
+        assert_eq!((account.unreachable, account.merged, account.lost), (1, 1, vec![106]));
+        assert_eq!(account.gap_ms, 8_000);
+    }
+
+    #[test]
+    fn a_fence_with_two_runs_is_named_and_another_attempt_is_none() {
+        let fences = [(100, 1, "alto"), (100, 2, "basso"), (102, 1, "alto"), (102, 1, "canto"), (110, 1, "alto")];
+        let starts = fences.map(|(round, attempt, agent)| start(round, attempt, agent, round * 1000));
+        let account = Account::of(&starts, &log(&[]), &rounds(None));
+        assert_eq!((account.run, account.again, account.twice), (2, 1, vec!["102/1 by alto and canto".to_owned()]));
+    }
+}

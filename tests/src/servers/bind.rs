@@ -57,7 +57,8 @@ impl Files {
             Disk::Ample => Process::spawn_by(command, &arguments, &log),
             Disk::Small => {
                 // In the namespace of mounts that `ip netns exec` has made for it: nobody else sees it.
-                let mount = format!("mount -t tmpfs -o size={SMALL} none \"$1\" && cp \"$2\" \"$1\" && shift 2 && exec \"$@\"");
+                let mount =
+                    format!("mount -t tmpfs -o size={SMALL} none \"$1\" && cp \"$2\" \"$1\" && shift 2 && exec \"$@\"");
                 let (data, zone) = (self.path("data"), self.path("zone"));
                 let program = [data.as_os_str(), zone.as_os_str(), self.named.as_os_str()];
                 let shell = ["-c".as_ref(), mount.as_ref(), OsStr::new("sh")];
