@@ -23,6 +23,9 @@ const RECORD: &str = "count.example.test";
 /// How long a claim stands.
 const LEASE: Duration = Duration::from_secs(3);
 
+/// How long a run may take: longer than any fault, so that nothing but its lease stops one that was frozen.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How long each fault lasts: longer than a lease, an agent's patience and a few rounds.
 const FAULT: Duration = Duration::from_secs(8);
 
@@ -68,14 +71,14 @@ impl Stage<Bind> {
 impl<S: TestServer + ?Sized> Stage<S> {
     async fn new(network: Network, dns_at: Place, dns: Box<S>, every: u64) -> Self {
         let counter = Counter::start_at(network.here()).await;
-        let (origin, lease) = (counter.origin(), LEASE.as_secs());
+        let (origin, lease, timeout) = (counter.origin(), LEASE.as_secs(), TIMEOUT.as_secs());
         let tables = format!(
             r#"
 [job.count]
 record = "{RECORD}"
 every = "{every}s"
 module = "probe.wasm"
-timeout = "2s"
+timeout = "{timeout}s"
 lease = "{lease}s"
 attempts = 10
 [job.count.grants]
@@ -206,7 +209,7 @@ fn an_agent_that_is_frozen_for_longer_than_its_lease() {
         stage.fleet.freeze(&frozen.agent);
         let frozen_ms = now_ms();
         stage.during().await;
-        assert!(FAULT > LEASE);
+        assert!(LEASE < FAULT && FAULT < TIMEOUT);
         stage.fleet.thaw(&frozen.agent);
         stage.nothing_is_lost("SIGSTOP in a run, longer than the lease").await;
         let late = |call: &&Call| call.fence == frozen.fence && call.at_ms > frozen_ms;
