@@ -63,13 +63,19 @@ pub(super) struct Key {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Job {
     pub(super) record: String,
-    pub(super) every: Span,
+    pub(super) every: Option<Span>,
+    pub(super) cron: Option<String>,
+    pub(super) timezone: Option<String>,
     pub(super) module: String,
     pub(super) timeout: Option<Span>,
     pub(super) lease: Option<Span>,
     pub(super) attempts: Option<u32>,
     pub(super) backoff: Option<Span>,
     pub(super) spread: Option<Span>,
+    pub(super) delivery: Option<String>,
+    pub(super) missed: Option<String>,
+    pub(super) catch_up: Option<u32>,
+    pub(super) start_deadline: Option<Span>,
     pub(super) memory: Option<Size>,
     #[serde(default)]
     pub(super) grants: capability::Grants,
