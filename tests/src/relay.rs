@@ -163,7 +163,7 @@ async fn exchange(server: &mut TcpStream, request: &[u8], state: &State) -> Resu
 
 /// Whether an answer's code is NOERROR: the last four bits of its fourth byte.
 fn is_carried_out(answer: &[u8]) -> bool {
-    answer.get(3).is_some_and(|flags| flags & 0xf == 0)
+    answer.get(3).is_some_and(|flags| flags % 16 == 0)
 }
 
 /// The TXT records that an update adds (RFC 2136, section 2.5.1).

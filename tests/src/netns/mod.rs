@@ -81,7 +81,6 @@ impl Network {
     }
 
     /// Where the test itself is. Faults at a place spare what goes there, so that the test sees what happens.
-    #[expect(clippy::unused_self, reason = "nobody is there without a network")]
     pub const fn here(&self) -> Ipv4Addr {
         HERE
     }
