@@ -1,11 +1,13 @@
 //! Where a job's record lives, and how it is replaced on a condition: the trait, and one file a provider.
 
+mod error;
 pub mod memory;
 pub mod rfc2136;
 pub mod tsig;
 
 use async_trait::async_trait;
 
+pub use self::error::Error;
 use crate::round::{Observation, Replaced, Revision};
 
 /// What an arbiter can promise about a round's winner.
@@ -33,33 +35,4 @@ pub trait Arbiter: Send + Sync {
 
     /// Where the record lives, for people: `canary.example.com at 192.0.2.1:53`.
     fn place(&self) -> String;
-}
-
-/// Why an arbiter could not be read or asked to write. Nothing was written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The arbiter could not be reached, or did not answer in time.
-    #[error("the arbiter at `{place}` does not answer: {reason}")]
-    Unreachable {
-        /// Its address.
-        place: String,
-        /// What happened.
-        reason: String,
-    },
-    /// The arbiter refused us: wrong key, no permission, not its zone.
-    #[error("the arbiter at `{place}` refused: {reason}")]
-    Refused {
-        /// Its address.
-        place: String,
-        /// What it said, in words, with what to check.
-        reason: String,
-    },
-    /// The answer makes no sense.
-    #[error("the arbiter at `{place}` answered nonsense: {reason}")]
-    Nonsense {
-        /// Its address.
-        place: String,
-        /// What was wrong.
-        reason: String,
-    },
 }
