@@ -26,10 +26,20 @@ fn inputs(folder: &str, target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     paths.into_iter().map(|path| (path.clone(), fs::read(path).expect("an input can be read"))).collect()
 }
 
-/// Feeds an input, and says which one it was if it fails.
-fn feed((name, run): &Target, input: &[u8], what: &str) {
-    let fed = catch_unwind(AssertUnwindSafe(|| run(input)));
-    assert!(fed.is_ok(), "the target `{name}` fails with {what}: {}", input.escape_ascii());
+/// Feeds an input that may be kept already; if it fails, it is kept among the artifacts, and named.
+fn feed((name, run): &Target, input: &[u8], kept: Option<&Path>) {
+    if catch_unwind(AssertUnwindSafe(|| run(input))).is_ok() {
+        return;
+    }
+    let path = kept.map(Path::to_owned).unwrap_or_else(|| {
+        let folder = root().join("artifacts").join(name);
+        fs::create_dir_all(&folder).expect("the artifacts have a folder");
+        folder.join("quick")
+    });
+    if kept.is_none() {
+        fs::write(&path, input).expect("an input can be kept");
+    }
+    panic!("the target `{name}` fails with `{}`", path.display());
 }
 
 #[test]
@@ -38,7 +48,7 @@ fn every_input_that_was_kept_does_no_harm() {
         let (corpus, found) = (inputs("corpus", target.0), inputs("artifacts", target.0));
         assert!(!corpus.is_empty(), "the target `{}` has a corpus", target.0);
         for (path, input) in corpus.iter().chain(&found) {
-            feed(target, input, &path.display().to_string());
+            feed(target, input, Some(path));
         }
     }
 }
@@ -51,12 +61,12 @@ fn changed_and_random_inputs_do_no_harm() {
         for round in 0..CHANGED {
             let mut input = corpus[round % corpus.len()].1.clone();
             change(&mut input, &mut rng);
-            feed(target, &input, "a changed input");
+            feed(target, &input, None);
         }
         for _ in 0..RANDOM {
             let length = rng.random_range(0..2048);
             let input: Vec<u8> = (0..length).map(|_| rng.random()).collect();
-            feed(target, &input, "random bytes");
+            feed(target, &input, None);
         }
     }
 }

@@ -20,7 +20,7 @@ pub fn run(data: &[u8]) {
 
 fn judge(u: &mut Unstructured<'_>) -> Result<()> {
     if bool::arbitrary(u)? {
-        let bytes = u.take_rest().to_vec();
+        let bytes = u.bytes(u.len())?.to_vec();
         if let Some(said) = said(bytes, None) {
             assert!(!is_definite(&said), "nobody signed it, and it is believed: {said:?}");
         }

@@ -17,13 +17,13 @@ fn read(u: &mut Unstructured<'_>) -> Result<()> {
     match u.int_in_range(0..=3)? {
         0 => {
             let dir = directory();
-            fs::write(dir.path().join("zone.journal"), u.take_rest()).expect("the directory is writable");
+            fs::write(dir.path().join("zone.journal"), u.bytes(u.len())?).expect("the directory is writable");
             let _ = read_journal(dir.path());
             Ok(())
         }
         1 => damaged(u),
         _ => {
-            let _ = Served::restored(&ORIGIN, u.take_rest());
+            let _ = Served::restored(&ORIGIN, u.bytes(u.len())?);
             Ok(())
         }
     }

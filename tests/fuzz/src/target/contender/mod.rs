@@ -10,8 +10,8 @@ use arbitrary::{Arbitrary as _, Result, Unstructured};
 
 use self::watch::{Asked, Watched};
 use self::zone::Zone;
-use crate::round::contender::{Event, Now, Rules};
-use crate::round::{MAX_TIME, Missed, Observation, Outcome, Record, Replaced};
+use crate::round::contender::{Event, Missed, Now};
+use crate::round::{MAX_TIME, Observation, Outcome, Record, Replaced};
 
 /// The most that happens in one input.
 const MOST_STEPS: usize = 500;
