@@ -1,5 +1,7 @@
 //! Any bytes as the answer to an update: nothing that our key did not sign says that a record was written or refused.
 
+use std::sync::LazyLock;
+
 use arbitrary::{Arbitrary as _, Result, Unstructured};
 use hickory_proto::op::{DnsResponse, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::TSIG;
@@ -13,6 +15,9 @@ use crate::round::Replaced;
 /// When the update was sent.
 const NOW: u64 = 1_800_000_000;
 
+/// How it was signed.
+static MAC: LazyLock<Vec<u8>> = LazyLock::new(|| JUDGE.mac(NOW));
+
 /// Judges an answer that nobody signed, or one that was signed and then changed.
 pub fn run(data: &[u8]) {
     let _ = judge(&mut Unstructured::new(data));
@@ -21,23 +26,22 @@ pub fn run(data: &[u8]) {
 fn judge(u: &mut Unstructured<'_>) -> Result<()> {
     if bool::arbitrary(u)? {
         let bytes = u.bytes(u.len())?.to_vec();
-        if let Some(said) = said(bytes, None) {
+        if let Some(said) = said(bytes) {
             assert!(!is_definite(&said), "nobody signed it, and it is believed: {said:?}");
         }
         return Ok(());
     }
-    let mac = JUDGE.sent(NOW).mac;
     let key = *u.choose(&[&b"secretsecretsecretsecret"[..], b"secretsecretsecretsecreT", b""])?;
     let ours = key == b"secretsecretsecretsecret";
-    let mac = if u.ratio(7, 8)? { mac } else { Vec::<u8>::arbitrary(u)? };
-    let of_this = mac == JUDGE.sent(NOW).mac;
+    let mac = if u.ratio(7, 8)? { MAC.clone() } else { Vec::<u8>::arbitrary(u)? };
+    let of_this = mac == *MAC;
     let Some((mut bytes, code)) = signed(u, key, &mac)? else { return Ok(()) };
     for _ in 0..u.int_in_range(0..=2)? {
         if let Some(byte) = bytes.len().checked_sub(1).map(|last| u.int_in_range(0..=last)).transpose()? {
             bytes[byte] ^= u8::arbitrary(u)?;
         }
     }
-    let Some(said) = said(bytes, Some(())) else { return Ok(()) };
+    let Some(said) = said(bytes) else { return Ok(()) };
     if is_definite(&said) {
         assert!(ours && of_this, "another key or another update, and it is believed: {said:?}");
         let applied = matches!(said, Replaced::Applied(_));
@@ -46,9 +50,9 @@ fn judge(u: &mut Unstructured<'_>) -> Result<()> {
     Ok(())
 }
 
-fn said(bytes: Vec<u8>, _signed: Option<()>) -> Option<Replaced> {
+fn said(bytes: Vec<u8>) -> Option<Replaced> {
     let answer = DnsResponse::from_buffer(bytes).ok()?;
-    JUDGE.of_update(&answer, JUDGE.sent(NOW)).ok()
+    JUDGE.of_update(&answer, &MAC).ok()
 }
 
 const fn is_definite(said: &Replaced) -> bool {
@@ -73,11 +77,14 @@ fn signed(u: &mut Unstructured<'_>, key: &[u8], mac: &[u8]) -> Result<Option<(Ve
     let base = u.bytes(size)?.to_vec();
     let mut message = match DnsResponse::from_buffer(base) {
         Ok(answer) => answer.into_message(),
-        Err(_) => JUDGE.update(&crate::round::Revision::Absent, b"new").map(|update| {
-            let mut answer = update.into_response();
-            answer.metadata.response_code = code;
-            answer
-        }).expect("the absence is a revision"),
+        Err(_) => JUDGE
+            .update(&crate::round::Revision::Absent, b"new")
+            .map(|update| {
+                let mut answer = update.into_response();
+                answer.metadata.response_code = code;
+                answer
+            })
+            .expect("the absence is a revision"),
     };
     message.signature = None;
     let code = message.response_code;

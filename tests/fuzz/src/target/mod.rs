@@ -1,5 +1,6 @@
 //! The targets: each takes any bytes, and panics if what it feeds breaks its promise.
 
+pub mod clock;
 pub mod contender;
 pub mod dns_query;
 pub mod dns_update;
@@ -14,6 +15,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
 pub const ALL: &[Target] = &[
+    ("clock", clock::run),
     ("contender", contender::run),
     ("dns_query", dns_query::run),
     ("dns_update", dns_update::run),

@@ -8,9 +8,9 @@ mod answer;
 mod message;
 
 use hickory_proto::op::{DnsResponse, Message};
-use hickory_proto::rr::{Name, TSigVerifier};
+use hickory_proto::rr::Name;
 
-use self::answer::Asked;
+use self::answer::{Asked, Signed};
 use super::Error;
 use super::tsig::Key;
 use crate::round::{Observation, Replaced, Revision};
@@ -21,13 +21,6 @@ pub struct Judge {
     key: Key,
 }
 
-/// An update that was signed, and what verifies its answer.
-pub struct Sent {
-    /// The MAC over it.
-    pub mac: Vec<u8>,
-    verifier: TSigVerifier,
-}
-
 impl Judge {
     /// The judge of answers about `record` in `zone`, both absolute and in lower case.
     pub fn new(zone: Name, record: Name, key: Key) -> Self {
@@ -35,12 +28,12 @@ impl Judge {
         Self { asked: Asked { place, zone, record, key: bare(key.name()), algorithm }, key }
     }
 
-    /// What stands at the name, by the answer to a query.
+    /// What stands at the name, by the answer to a query that was signed with this MAC.
     ///
     /// # Errors
     /// As of the arbiter.
-    pub fn of_query(&self, answer: &DnsResponse) -> Result<Observation, Error> {
-        answer::of_query(answer, &self.asked)
+    pub fn of_query(&self, answer: &DnsResponse, mac: &[u8]) -> Result<Observation, Error> {
+        answer::of_query(answer, &Signed::check(answer, &self.key.signer(), mac), &self.asked)
     }
 
     /// The update that puts `value` in place of what `expected` says; none where that is no revision of this arbiter.
@@ -48,20 +41,23 @@ impl Judge {
         message::update(&self.asked.zone, &self.asked.record, expected, message::txt(value), 60)
     }
 
-    /// An update that was signed at the second `now`.
-    pub fn sent(&self, now: u64) -> Sent {
+    /// The MAC of an update that was signed at the second `now`.
+    ///
+    /// # Panics
+    /// It cannot be signed.
+    pub fn mac(&self, now: u64) -> Vec<u8> {
         let mut update = self.update(&Revision::Absent, b"new").expect("the absence is a revision");
-        let verifier = update.finalize(&self.key.signer(), now).expect("it is signed").expect("it is verified");
-        let mac = update.signature().expect("it is signed").data.mac.clone();
-        Sent { mac, verifier }
+        update.finalize(&self.key.signer(), now).expect("it is signed");
+        update.signature().expect("it is signed").data.mac.clone()
     }
 
-    /// What came of it, by the answer.
+    /// What came of the update with this MAC, by the answer.
     ///
     /// # Errors
     /// As of the arbiter.
-    pub fn of_update(&self, answer: &DnsResponse, mut sent: Sent) -> Result<Replaced, Error> {
-        answer::of_update(answer, &mut sent.verifier, &[message::txt(b"new")], &self.asked)
+    pub fn of_update(&self, answer: &DnsResponse, mac: &[u8]) -> Result<Replaced, Error> {
+        let signed = Signed::check(answer, &self.key.signer(), mac);
+        answer::of_update(answer, &signed, &[message::txt(b"new")], &self.asked)
     }
 }
 

@@ -9,8 +9,28 @@ use crate::round::{Fence, Outcome, Record, State};
 
 const KEYS: [&str; 14] = ["id", "timer", "timerold", "r", "a", "f", "s", "o", "m", "p", "t", "n", "h", "entryid"];
 const VALUES: [&str; 22] = [
-    "\"run\"", "\"once\"", "\"retry\"", "\"free\"", "\"idle\"", "\"a\"", "\"b\"", "\"\"", "true", "false", "null", "0", "1",
-    "2", "-1", "1e15", "1000000", "253402300799", "18446744073709551615", "[]", "{}", "\"\\u0000\"",
+    "\"run\"",
+    "\"once\"",
+    "\"retry\"",
+    "\"free\"",
+    "\"idle\"",
+    "\"a\"",
+    "\"b\"",
+    "\"\"",
+    "true",
+    "false",
+    "null",
+    "0",
+    "1",
+    "2",
+    "-1",
+    "1e15",
+    "1000000",
+    "253402300799",
+    "18446744073709551615",
+    "[]",
+    "{}",
+    "\"\\u0000\"",
 ];
 
 /// A hand: garbage, several records, none, an older one, or an operator who steers.
@@ -35,7 +55,8 @@ fn value(u: &mut Unstructured<'_>, now: Now) -> Result<Vec<u8>> {
     if u.ratio(1, 4)? {
         return Ok(<&[u8]>::arbitrary(u)?.to_vec());
     }
-    let mut fields = vec![format!("\"id\":{}", u.choose(&["\"a\"", "\"me\"", "\"b\""])?), format!("\"timer\":{}", time(u, now)?)];
+    let mut fields =
+        vec![format!("\"id\":{}", u.choose(&["\"a\"", "\"me\"", "\"b\""])?), format!("\"timer\":{}", time(u, now)?)];
     for _ in 0..u.int_in_range(0..=6)? {
         let value = if u.ratio(1, 2)? { time(u, now)? } else { (*u.choose(&VALUES)?).to_owned() };
         fields.push(format!("\"{}\":{value}", u.choose(&KEYS)?));

@@ -16,8 +16,8 @@ use crate::round::{MAX_TIME, Observation, Outcome, Record, Replaced};
 /// The most that happens in one input.
 const MOST_STEPS: usize = 500;
 
-/// The last moment of the wall clock, in milliseconds: what is scheduled from there on is still a time.
-const LAST_WALL_MS: u64 = (MAX_TIME - 20 * 366 * 86_400) * 1000;
+/// The last moment of the wall clock, in milliseconds: about the year 8980, since calendars of cron expressions end in 9000.
+const LAST_WALL_MS: u64 = (MAX_TIME - 1020 * 366 * 86_400) * 1000;
 
 /// Plays what the bytes say.
 pub fn run(data: &[u8]) {
@@ -56,8 +56,11 @@ impl World {
             4 => {
                 self.has_jumped = true;
                 let (wall_ms, near) = (wall(u)?, i64::from(i32::arbitrary(u)?));
-                self.now.wall_ms =
-                    if u.ratio(1, 2)? { wall_ms } else { self.now.wall_ms.saturating_add_signed(near).min(LAST_WALL_MS) };
+                self.now.wall_ms = if u.ratio(1, 2)? {
+                    wall_ms
+                } else {
+                    self.now.wall_ms.saturating_add_signed(near).min(LAST_WALL_MS)
+                };
                 self.watched.handle(self.now, Event::Time);
             }
             5..=7 => self.answer_truly(),

@@ -16,7 +16,8 @@ pub(super) fn any(u: &mut Unstructured<'_>) -> Result<Rules> {
         return Ok(Rules { lease_ms: 10_000, renew_ms: Some(5_000), ..Rules::new(schedule) });
     }
     let delivery = if u.ratio(3, 4)? { Delivery::AtLeastOnce } else { Delivery::AtMostOnce };
-    let lease_ms = if u.ratio(3, 4)? { u.int_in_range(2_000..=60_000)? } else { u.int_in_range(2_000..=MOST_LEASE_MS)? };
+    let lease_ms =
+        if u.ratio(3, 4)? { u.int_in_range(2_000..=60_000)? } else { u.int_in_range(2_000..=MOST_LEASE_MS)? };
     let is_renewed = delivery == Delivery::AtLeastOnce && bool::arbitrary(u)?;
     let backoff_ms = u.int_in_range(0..=3_600_000)?;
     let missed = match u.int_in_range(0..=2)? {

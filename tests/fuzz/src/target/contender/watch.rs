@@ -160,7 +160,10 @@ impl Watched {
             Action::Start { fence, lease_until_ms, .. } => self.check_start(fence, lease_until_ms),
             Action::Extend { lease_until_ms } => {
                 let (fence, _) = self.run.expect("only a run under way is extended");
-                assert!(lease_until_ms <= self.now.mono_ms + self.rules.lease_ms, "a lease is longer than the rules say");
+                assert!(
+                    lease_until_ms <= self.now.mono_ms + self.rules.lease_ms,
+                    "a lease is longer than the rules say"
+                );
                 self.run = Some((fence, lease_until_ms));
             }
             Action::Halt(_) => assert!(self.run.take().is_some(), "only a run under way is stopped"),
