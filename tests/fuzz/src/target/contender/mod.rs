@@ -11,13 +11,14 @@ use arbitrary::{Arbitrary as _, Result, Unstructured};
 use self::watch::{Asked, Watched};
 use self::zone::Zone;
 use crate::round::contender::{Event, Missed, Now};
-use crate::round::{MAX_TIME, Observation, Outcome, Record, Replaced};
+use crate::round::{Observation, Outcome, Record, Replaced};
+use crate::target::schedule::LAST;
 
 /// The most that happens in one input.
 const MOST_STEPS: usize = 500;
 
-/// The last moment of the wall clock, in milliseconds: about the year 8980, since calendars of cron expressions end in 9000.
-const LAST_WALL_MS: u64 = (MAX_TIME - 1020 * 366 * 86_400) * 1000;
+/// The last moment of the wall clock, in milliseconds.
+const LAST_WALL_MS: u64 = LAST * 1000;
 
 /// Plays what the bytes say.
 pub fn run(data: &[u8]) {
