@@ -55,8 +55,7 @@ fn value(u: &mut Unstructured<'_>, now: Now) -> Result<Vec<u8>> {
     if u.ratio(1, 4)? {
         return Ok(<&[u8]>::arbitrary(u)?.to_vec());
     }
-    let mut fields =
-        vec![format!("\"id\":{}", u.choose(&["\"a\"", "\"me\"", "\"b\""])?), format!("\"timer\":{}", time(u, now)?)];
+    let mut fields = vec![format!("\"id\":{}", u.choose(&["\"a\"", "\"b\""])?), format!("\"timer\":{}", time(u, now)?)];
     for _ in 0..u.int_in_range(0..=6)? {
         let value = if u.ratio(1, 2)? { time(u, now)? } else { (*u.choose(&VALUES)?).to_owned() };
         fields.push(format!("\"{}\":{value}", u.choose(&KEYS)?));
@@ -112,7 +111,8 @@ pub(super) fn rival(u: &mut Unstructured<'_>, zone: &mut Zone, rules: &Rules, no
         Some(fence) if u.ratio(1, 2)? => Some(Fence { attempt: fence.attempt.saturating_add(1), ..fence }),
         _ => Some(Fence { round: due, attempt: u.int_in_range(1..=3)? }),
     };
-    record.returned = record.returned.min(record.fence.map_or(0, |fence| fence.attempt));
+    // No agent gives back an attempt that it has not begun.
+    record.returned = record.returned.min(record.fence.map_or(0, |fence| fence.attempt - 1));
     record.outcome = u.ratio(1, 2)?.then_some(Outcome::Retry);
     zone.put(vec![rules.seal.seal(&record)]);
     Ok(())
