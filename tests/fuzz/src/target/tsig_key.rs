@@ -12,6 +12,7 @@ pub fn run(data: &[u8]) {
         match Key::new("soloist", algorithm, text, ORIGIN) {
             Ok(key) => {
                 let secret = key.secret_base64();
+                assert!((4..=684).contains(&secret.len()), "a secret has 1 to 512 bytes");
                 let again = Key::new("soloist", algorithm, &secret, ORIGIN).expect("a key's own secret is one");
                 assert_eq!(again.secret_base64(), secret);
                 assert!(secret.len() < 8 || !format!("{key:?}").contains(&secret));
