@@ -151,3 +151,19 @@ fn a_seed_always_tells_the_same_story() {
         assert_eq!(one.faults.to_string(), two.faults.to_string());
     }
 }
+
+#[test]
+fn a_thousand_agents_do_not_swamp_the_arbiter() {
+    say("every 60 s, a lease of 35 s, no faults\n  run spread agents   reads (an agent) updates applied  busiest second");
+    for (run_ms, spread_ms) in [(1_000, 50), (1_000, 2_000), (30_000, 50), (30_000, 2_000)] {
+        for agents in [1, 10, 100, 1000] {
+            let load = world::load(&Options::calm(agents, run_ms, spread_ms), 10);
+            #[expect(clippy::cast_precision_loss, reason = "it is a thousand at most")]
+            let each = load.reads / agents as f64;
+            say(&format!(
+                "{:>3} s {:>4} ms {agents:>6} {:>7.1} {each:>10.2} {:>7.1} {:>7.1} {:>15}",
+                run_ms / 1000, spread_ms, load.reads, load.updates, load.written, load.peak
+            ));
+        }
+    }
+}

@@ -26,7 +26,8 @@ pub(crate) struct Options {
     pub(crate) latency_ms: u64,
     /// How long an agent waits for an answer.
     pub(crate) timeout_ms: u64,
-    /// The longest run.
+    /// The shortest and the longest run.
+    pub(crate) least_run_ms: u64,
     pub(crate) run_ms: u64,
     /// How far the wall clocks are apart at most.
     pub(crate) skew_ms: u64,
@@ -83,10 +84,33 @@ impl Options {
             reread_ms: pick(&mut rng, &[every * 200, every * 500, 30_000]).max(1_000),
             latency_ms: pick(&mut rng, &[1, 5, 30]),
             timeout_ms: pick(&mut rng, &[300, 1_000, 2_000]),
+            least_run_ms: 0,
             run_ms: pick(&mut rng, &[100, 1_000, lease_ms - 500, lease_ms + 2_000, 3 * lease_ms]),
             skew_ms: pick(&mut rng, &[0, 0, 0, 50, 300]),
             faulty_ms: (rounds * every * 1000).max(15_000),
             chances: Chances::drawn(&mut rng),
+        }
+    }
+
+    /// Nothing goes wrong, and everybody goes by the defaults of a job that is due each minute.
+    pub(crate) fn calm(agents: usize, run_ms: u64, spread_ms: u64) -> Self {
+        Self {
+            seed: 0,
+            agents,
+            every: 60,
+            lease_ms: 35_000,
+            is_renewed: false,
+            attempts: 3,
+            backoff_ms: 1_000,
+            spread_ms,
+            reread_ms: 30_000,
+            latency_ms: 5,
+            timeout_ms: 2_000,
+            least_run_ms: run_ms,
+            run_ms,
+            skew_ms: 0,
+            faulty_ms: u64::MAX / 2,
+            chances: Chances::default(),
         }
     }
 
@@ -143,7 +167,7 @@ impl Options {
         if is_healthy {
             return (self.good_run_ms(), Outcome::Ok);
         }
-        let ms = rng.random_range(0..=self.run_ms);
+        let ms = rng.random_range(self.least_run_ms..=self.run_ms);
         let outcome = if hit(rng, self.chances.retry) {
             pick(rng, &[Outcome::Retry, Outcome::Timeout, Outcome::Trap])
         } else if hit(rng, self.chances.fails) {

@@ -1,6 +1,7 @@
 //! The simulated world: agents, their network and their misfortunes, one event after another in virtual time.
 
 mod act;
+mod load;
 mod misfortune;
 
 use std::cmp::Reverse;
@@ -18,6 +19,8 @@ use crate::faults::Faults;
 use crate::history::{Happening, Start, Stopped, Written};
 use crate::network::{Answer, Network, Question, Reply, Request};
 use crate::options::Options;
+
+pub(crate) use load::load;
 
 /// What was found.
 pub(crate) struct Outcome {
@@ -121,6 +124,8 @@ struct World {
     rounds: u64,
     starts: u64,
     written: u64,
+    reads: u64,
+    updates: u64,
     trace: Option<fn(u64, &Happening)>,
 }
 
@@ -149,6 +154,8 @@ impl World {
             rounds: 0,
             starts: 0,
             written: 0,
+            reads: 0,
+            updates: 0,
             trace,
         };
         for slot in 0..options.agents {

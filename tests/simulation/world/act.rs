@@ -153,6 +153,10 @@ impl World {
             Question::Read => None,
             Question::Replace { record, .. } => Some(Record::clone(record)),
         };
+        match &replacement {
+            None => self.reads += 1,
+            Some(_) => self.updates += 1,
+        }
         self.tell(&Happening::Asked { agent: start, replacement });
         let request = Request { from: start, exchange, sent: now, question, reply: Reply::Answer };
         let (way, is_hindered) = self.network.send(now, is_cut_off, request, &mut self.faults);
