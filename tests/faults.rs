@@ -94,7 +94,7 @@ async fn a_killed_agents_round_is_run_by_another_within_the_lease_and_a_second()
     let end = Record { state: State::Idle, timer: due + 86_400, outcome: Some(Outcome::Ok), ..claim.clone() };
     let renewal = Record { timer: claim.timer + 3, ..claim };
     for late in [end, renewal] {
-        assert_eq!(arbiter.replace(&held.revision, &late).await.unwrap(), Replaced::Conflict, "{late:?}");
+        assert_eq!(arbiter.replace(&held.revision, &late.encode()).await.unwrap(), Replaced::Conflict, "{late:?}");
     }
 
     let record = finished(&fleet, "long", again).await;

@@ -6,12 +6,12 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use soloist::round::contender::{Action, Backoff, Contender, Event, Now, Rules};
 use soloist::round::{
-    Fence, MAX_ATTEMPT, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_RECORD_BYTES, MAX_TIME, Observation, Outcome, Record,
-    Replaced, Revision, Schedule, State, Unreadable,
+    Fence, MAX_ATTEMPT, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_RECORD_BYTES, MAX_TIME, Observation,
+    Outcome, Record, Replaced, Revision, Schedule, State, Unreadable,
 };
 
 /// The keys that are ours.
-const OURS: [&str; 9] = ["id", "timer", "timerold", "r", "a", "f", "s", "o", "m"];
+const OURS: [&str; 12] = ["id", "timer", "timerold", "r", "a", "f", "s", "o", "m", "p", "t", "n"];
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -66,9 +66,10 @@ prop_compose! {
         timerold in 0..MAX_TIME,
         fence in option::of(any_fence()),
         returned in 0..=MAX_ATTEMPT,
-        state in prop::sample::select(vec![State::Idle, State::Running, State::Retry, State::Free]),
+        state in prop::sample::select(vec![State::Idle, State::Running, State::Once, State::Retry, State::Free]),
         outcome in option::of(any_outcome()),
         module in option::of("[0-9a-f]{12}"),
+        (paused, triggered, count) in (option::of("\\PC{0,20}"), any::<bool>(), option::of(any::<u64>())),
         extra in any_extra(),
     ) -> Record {
         Record {
@@ -80,6 +81,9 @@ prop_compose! {
             state: if fence.is_some() { state } else { State::Idle },
             outcome,
             module,
+            paused,
+            triggered,
+            count,
             extra,
         }
     }
@@ -116,7 +120,7 @@ proptest! {
 
     #[test]
     fn arbitrary_json_in_our_fields_is_decoded_to_what_can_be_written_or_refused(
-        fields in vec((prop::sample::select(&OURS[..]), any_json()), 0..9),
+        fields in vec((prop::sample::select(&OURS[..]), any_json()), 0..12),
     ) {
         let mut object = json!({"id": "x", "timer": 1}).as_object().unwrap().clone();
         object.extend(fields.into_iter().map(|(key, value)| (key.to_owned(), value)));
@@ -143,7 +147,7 @@ proptest! {
             state: State::Running,
             outcome: Some(outcome),
             module: Some("0123456789ab".to_owned()),
-            extra: Map::new(),
+            ..Record::new("", 0)
         };
         prop_assert!(record.encode().len() <= 255, "{} bytes", record.encode().len());
     }
@@ -151,15 +155,9 @@ proptest! {
     #[test]
     fn what_others_wrote_survives_a_claim_a_renewal_and_a_completion(extra in any_extra()) {
         let plain = Record {
-            id: "MAWDAHDOQH".to_owned(),
-            timer: EPOCH,
             timerold: EPOCH - 70,
-            fence: None,
-            returned: 0,
-            state: State::Idle,
-            outcome: None,
-            module: None,
             extra: extra.clone(),
+            ..Record::new("MAWDAHDOQH", EPOCH)
         };
         let written = written_over(&plain);
         let states: Vec<State> = written.iter().map(|record| record.state).collect();
@@ -177,13 +175,12 @@ const EPOCH: u64 = 1_800_000_000;
 /// What an agent writes over a due record: a claim, a renewal, the end.
 fn written_over(record: &Record) -> Vec<Record> {
     let rules = Rules {
-        schedule: Schedule::every(60).expect("a minute is an interval"),
         lease_ms: 10_000,
         renew_ms: Some(5_000),
         attempts: 3,
         backoff: Backoff { base_ms: 1_000, cap_ms: 4_000 },
         spread_ms: 0,
-        reread_ms: 30_000,
+        ..Rules::new(Schedule::every(60).expect("a minute is an interval"))
     };
     let at = |ms: u64| Now { wall_ms: EPOCH * 1000 + ms, mono_ms: ms };
     let mut agent = Contender::new("an-agent-0123456789abcdef".to_owned(), rules, 7, at(0));
@@ -199,7 +196,7 @@ fn written_over(record: &Record) -> Vec<Record> {
                     let seen = Observation { revision, values: vec![value.clone()] };
                     agent.handle(at(ms), Event::Read(Ok(seen)));
                 }
-                Action::Replace { expected, record } => {
+                Action::Replace { expected, record, .. } => {
                     assert_eq!(expected, revision);
                     value = record.encode();
                     written.push(record);
@@ -320,6 +317,9 @@ fn the_longest_fields_of_ours_fit_beside_the_longest_of_others() {
         state: State::Retry,
         outcome: Some(Outcome::Other("1234567890123456".to_owned())),
         module: Some("1234567890123456".to_owned()),
+        paused: Some("\"".repeat(MAX_REASON_BYTES)),
+        triggered: true,
+        count: Some(u64::MAX),
         extra: fields.as_object().unwrap().clone(),
     };
     assert_eq!(Record::decode(&record.encode()), Ok(record));

@@ -53,11 +53,11 @@ async fn an_answer_that_is_lost_leaves_the_claim_unknown_and_a_read_shows_it_as_
     let server = embedded().await?;
     let (relay, arbiter) = relayed(&*server).await?;
     relay.fail_next_update(Fault::CutBeforeAnswer);
-    let replaced = arbiter.replace(&Revision::Absent, &record("ours")).await?;
+    let replaced = arbiter.replace(&Revision::Absent, &record("ours").encode()).await?;
     ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
     let seen = stands(&arbiter, &record("ours")).await?;
     ensure!(relay.updates() == 1, "the update was sent {} times", relay.updates());
-    applied(arbiter.replace(&seen.revision, &record("next")).await?)?;
+    applied(arbiter.replace(&seen.revision, &record("next").encode()).await?)?;
     Ok(())
 }
 
@@ -65,13 +65,13 @@ async fn an_answer_that_is_lost_leaves_the_claim_unknown_and_a_read_shows_it_as_
 async fn a_request_that_is_lost_leaves_the_claim_unknown_and_a_read_shows_the_old_record() -> Result<()> {
     let server = embedded().await?;
     let (relay, arbiter) = relayed(&*server).await?;
-    let revision = applied(arbiter.replace(&Revision::Absent, &record("old")).await?)?;
+    let revision = applied(arbiter.replace(&Revision::Absent, &record("old").encode()).await?)?;
     relay.fail_next_update(Fault::CutBeforeRequest);
-    let replaced = arbiter.replace(&revision, &record("ours")).await?;
+    let replaced = arbiter.replace(&revision, &record("ours").encode()).await?;
     ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
     stands(&arbiter, &record("old")).await?;
     ensure!(relay.updates() == 2, "{} updates were sent, and two were asked for", relay.updates());
-    applied(arbiter.replace(&revision, &record("ours")).await?)?;
+    applied(arbiter.replace(&revision, &record("ours").encode()).await?)?;
     Ok(())
 }
 
@@ -82,7 +82,7 @@ async fn an_answer_that_never_comes_leaves_the_claim_unknown_and_its_connection_
     let options = Options { server: relay.address().to_string(), timeout: SHORT, ..server.options("job.example.test") };
     let arbiter = Rfc2136::new(options)?;
     relay.fail_next_update(Fault::SwallowAnswer);
-    let replaced = arbiter.replace(&Revision::Absent, &record("ours")).await?;
+    let replaced = arbiter.replace(&Revision::Absent, &record("ours").encode()).await?;
     ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
     ensure!(relay.connections() == 1, "there were {} connections", relay.connections());
     stands(&arbiter, &record("ours")).await?;
@@ -103,7 +103,7 @@ async fn a_connection_that_is_closed_while_idle_is_opened_again() -> Result<()> 
         // Nobody waits here for the arbiter to notice: whatever it does, it neither fails a read nor writes twice.
         let before = relay.updates();
         let claim = record(&format!("{round:02x}"));
-        let replaced = arbiter.replace(&seen.revision, &claim).await?;
+        let replaced = arbiter.replace(&seen.revision, &claim.encode()).await?;
         ensure!(relay.updates() <= before + 1, "round {round}: the update was sent twice");
         relay.cut();
         let after = arbiter.read().await?;
@@ -125,8 +125,8 @@ async fn any_number_of_jobs_share_one_connection() -> Result<()> {
         let arbiter = first.beside(&name(&format!("job{number}.example.test")))?;
         jobs.spawn(async move {
             ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
-            let revision = applied(arbiter.replace(&Revision::Absent, &record("one")).await?)?;
-            applied(arbiter.replace(&revision, &record("two")).await?)?;
+            let revision = applied(arbiter.replace(&Revision::Absent, &record("one").encode()).await?)?;
+            applied(arbiter.replace(&revision, &record("two").encode()).await?)?;
             stands(&arbiter, &record("two")).await?;
             Ok(())
         });
@@ -146,7 +146,7 @@ async fn a_server_that_never_answers_is_given_up_in_time() -> Result<()> {
     let started = Instant::now();
     let read = arbiter.read().await;
     ensure!(matches!(read, Err(Error::Unreachable { .. })), "got {read:?}");
-    let replaced = arbiter.replace(&Revision::Absent, &record("a")).await;
+    let replaced = arbiter.replace(&Revision::Absent, &record("a").encode()).await;
     ensure!(matches!(replaced, Ok(Replaced::Unknown(_))), "got {replaced:?}");
     ensure!(started.elapsed() < BUSY, "it took {:?}", started.elapsed());
     let connections = silent.connections();
@@ -162,7 +162,7 @@ async fn a_server_that_never_answers_holds_up_no_queue() -> Result<()> {
     let mut jobs = JoinSet::new();
     for number in 0..100 {
         let arbiter = first.beside(&name(&format!("job{number}.example.test")))?;
-        jobs.spawn(async move { arbiter.replace(&Revision::Absent, &record("a")).await });
+        jobs.spawn(async move { arbiter.replace(&Revision::Absent, &record("a").encode()).await });
     }
     for outcome in jobs.join_all().await {
         // Those whose turn never came were not sent at all.
@@ -181,7 +181,7 @@ async fn a_server_that_is_not_there_is_unreachable_at_once() -> Result<()> {
     let read = arbiter.read().await;
     let Err(Error::Unreachable { place, reason }) = read else { anyhow::bail!("got {read:?}") };
     ensure!(place == free.to_string() && reason.contains("refused"), "{place}: {reason}");
-    let replaced = arbiter.replace(&Revision::Absent, &record("a")).await;
+    let replaced = arbiter.replace(&Revision::Absent, &record("a").encode()).await;
     ensure!(matches!(replaced, Err(Error::Unreachable { .. })), "got {replaced:?}");
     ensure!(started.elapsed() < BUSY, "it took {:?}", started.elapsed());
     Ok(())
@@ -191,7 +191,7 @@ async fn a_server_that_is_not_there_is_unreachable_at_once() -> Result<()> {
 async fn an_unsigned_answer_neither_wins_nor_loses_a_round() -> Result<()> {
     for code in [ResponseCode::NoError, ResponseCode::NXRRSet, ResponseCode::YXRRSet, ResponseCode::ServFail] {
         let forger = Fake::start(move |request, _| unsigned(request, code).into()).await?;
-        let replaced = at(&forger)?.replace(&Revision::Absent, &record("a")).await?;
+        let replaced = at(&forger)?.replace(&Revision::Absent, &record("a").encode()).await?;
         let Replaced::Unknown(reason) = replaced else { anyhow::bail!("{code} unsigned is believed: {replaced:?}") };
         ensure!(reason.contains("not signed with the key `soloist`"), "{reason}");
     }
@@ -202,7 +202,7 @@ async fn an_unsigned_answer_neither_wins_nor_loses_a_round() -> Result<()> {
 async fn an_answer_signed_with_another_key_neither_wins_nor_loses_a_round() -> Result<()> {
     let other = Key::generate("soloist", Algorithm::HmacSha256)?.signer();
     let forger = Fake::start(move |request, _| signed(request, ResponseCode::NoError, &other, None).into()).await?;
-    let replaced = at(&forger)?.replace(&Revision::Absent, &record("a")).await?;
+    let replaced = at(&forger)?.replace(&Revision::Absent, &record("a").encode()).await?;
     ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
     Ok(())
 }
@@ -218,7 +218,7 @@ async fn an_unsigned_refusal_says_what_to_check() -> Result<()> {
     ];
     for (code, words) in words {
         let refusing = Fake::start(move |request, _| unsigned(request, code).into()).await?;
-        refused(at(&refusing)?.replace(&Revision::Absent, &record("a")).await, words)?;
+        refused(at(&refusing)?.replace(&Revision::Absent, &record("a").encode()).await, words)?;
     }
     Ok(())
 }
@@ -234,7 +234,7 @@ async fn garbage_for_an_answer_leaves_a_claim_unknown_and_a_read_without_result(
     for answer in garbage {
         let babbler = Fake::start(answer).await?;
         let arbiter = at(&babbler)?;
-        let replaced = arbiter.replace(&Revision::Absent, &record("a")).await;
+        let replaced = arbiter.replace(&Revision::Absent, &record("a").encode()).await;
         ensure!(matches!(replaced, Ok(Replaced::Unknown(_))), "got {replaced:?}");
         let read = arbiter.read().await;
         ensure!(matches!(read, Err(Error::Unreachable { .. } | Error::Nonsense { .. })), "got {read:?}");
@@ -276,7 +276,7 @@ async fn a_signed_answer_is_believed() -> Result<()> {
         let signer = key.signer();
         let server = Fake::start(move |request, _| signed(request, code, &signer, None).into()).await?;
         let arbiter = Rfc2136::new(options(server.address(), key))?;
-        let replaced = arbiter.replace(&Revision::Absent, &record("a")).await?;
+        let replaced = arbiter.replace(&Revision::Absent, &record("a").encode()).await?;
         ensure!(format!("{replaced:?}").starts_with(means), "{code} is taken for {replaced:?}");
     }
     Ok(())
@@ -298,7 +298,7 @@ async fn a_server_that_hangs_up_on_a_second_request_is_read_again_and_never_writ
         ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
     }
     ensure!(hasty.connections() == 3, "there were {} connections", hasty.connections());
-    let replaced = arbiter.replace(&Revision::Absent, &record("a")).await?;
+    let replaced = arbiter.replace(&Revision::Absent, &record("a").encode()).await?;
     ensure!(matches!(replaced, Replaced::Unknown(_)), "got {replaced:?}");
     ensure!(writes.load(Ordering::SeqCst) == 1, "the update was sent {} times", writes.load(Ordering::SeqCst));
     Ok(())
@@ -315,7 +315,10 @@ async fn clocks_that_are_apart_are_named() -> Result<()> {
         })
         .await?;
         let arbiter = Rfc2136::new(options(server.address(), key))?;
-        refused(arbiter.replace(&Revision::Absent, &record("a")).await, &["BADTIME", words, "check the clocks"])?;
+        refused(
+            arbiter.replace(&Revision::Absent, &record("a").encode()).await,
+            &["BADTIME", words, "check the clocks"],
+        )?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use soloist::arbiter::Arbiter;
 use soloist::arbiter::rfc2136::Rfc2136;
 use soloist::arbiter::tsig::Algorithm;
 use soloist::config::Config;
-use soloist::round::contender::{Backoff, Now, Rules, first_record};
+use soloist::round::contender::{Now, Rules, first_record};
 use soloist::round::{Replaced, Schedule};
 use soloist_tests::servers::{self, Kind, TestServer};
 use tokio::sync::watch;
@@ -137,21 +137,13 @@ async fn rounds_of(agents: usize, rounds: usize, server: &dyn TestServer, won: &
 /// What a claim costs at least: a read and a conditional replacement, in microseconds, sorted.
 async fn claims_by_hand(times: usize, server: &dyn TestServer) -> Result<Vec<u64>> {
     let arbiter = Rfc2136::new(server.options("by-hand.example.test"))?;
-    let rules = Rules {
-        schedule: Schedule::every(1).context("an interval")?,
-        lease_ms: 10_000,
-        renew_ms: None,
-        attempts: 1,
-        backoff: Backoff { base_ms: 0, cap_ms: 0 },
-        spread_ms: 0,
-        reread_ms: 10_000,
-    };
+    let rules = Rules { lease_ms: 10_000, ..Rules::new(Schedule::every(1).context("an interval")?) };
     let mut taken = Vec::new();
     for time in 0..times as u64 {
         let record = first_record("hand", &rules, None, Now { wall_ms: time * 1000, mono_ms: 0 });
         let begun = Instant::now();
         let seen = arbiter.read().await?;
-        let outcome = arbiter.replace(&seen.revision, &record).await?;
+        let outcome = arbiter.replace(&seen.revision, &record.encode()).await?;
         taken.push(u64::try_from(begun.elapsed().as_micros())?);
         ensure!(matches!(outcome, Replaced::Applied(_)), "nobody else writes here");
     }

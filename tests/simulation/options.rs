@@ -117,13 +117,13 @@ impl Options {
     /// The rules that every agent goes by.
     pub(crate) fn rules(&self) -> Rules {
         Rules {
-            schedule: self.schedule(),
             lease_ms: self.lease_ms,
             renew_ms: self.is_renewed.then_some(self.lease_ms / 2),
             attempts: self.attempts,
             backoff: Backoff { base_ms: self.backoff_ms, cap_ms: 4 * self.backoff_ms },
             spread_ms: self.spread_ms,
             reread_ms: self.reread_ms,
+            ..Rules::new(self.schedule())
         }
     }
 

@@ -293,7 +293,7 @@ impl World {
                 if self.network.stubborn_until > self.now {
                     Answer::Replaced(Ok(Replaced::Conflict))
                 } else {
-                    let outcome = self.network.arbiter.swap(&expected, record);
+                    let outcome = self.network.arbiter.swap(&expected, &record.encode());
                     if matches!(outcome, Replaced::Applied(_)) {
                         self.written(&before, Record::clone(record));
                     }

@@ -83,9 +83,9 @@ impl Driver {
         while let Some(action) = self.contender.poll_action() {
             match action {
                 Action::Read => self.read(),
-                Action::Replace { expected, record } => {
+                Action::Replace { expected, value, .. } => {
                     let arbiter = Arc::clone(&self.arbiter);
-                    let ask = async move { arbiter.replace(&expected, &record).await };
+                    let ask = async move { arbiter.replace(&expected, &value).await };
                     self.exchange =
                         Some(ask.map(|outcome| Event::Replaced(outcome.map_err(|error| error.to_string()))).boxed());
                 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::{Arbiter, Error, Promise};
-use crate::round::{Observation, Record, Replaced, Revision};
+use crate::round::{Observation, Replaced, Revision};
 
 /// One TXT RRset in this process. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -27,12 +27,12 @@ impl Memory {
     }
 
     /// The conditional replacement, at once.
-    pub fn swap(&self, expected: &Revision, record: &Record) -> Replaced {
+    pub fn swap(&self, expected: &Revision, value: &[u8]) -> Replaced {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         if revision(&values) != *expected {
             return Replaced::Conflict;
         }
-        *values = vec![record.encode()];
+        *values = vec![value.to_vec()];
         Replaced::Applied(revision(&values))
     }
 }
@@ -55,8 +55,8 @@ impl Arbiter for Memory {
         Ok(self.observe())
     }
 
-    async fn replace(&self, expected: &Revision, record: &Record) -> Result<Replaced, Error> {
-        Ok(self.swap(expected, record))
+    async fn replace(&self, expected: &Revision, value: &[u8]) -> Result<Replaced, Error> {
+        Ok(self.swap(expected, value))
     }
 
     fn promise(&self) -> Promise {

@@ -6,7 +6,7 @@ pub mod tsig;
 
 use async_trait::async_trait;
 
-use crate::round::{Observation, Record, Replaced, Revision};
+use crate::round::{Observation, Replaced, Revision};
 
 /// What an arbiter can promise about a round's winner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +21,12 @@ pub trait Arbiter: Send + Sync {
     /// Reads the record at the authority, never through a cache. Bounded in time by the arbiter itself.
     async fn read(&self) -> Result<Observation, Error>;
 
-    /// Replaces the whole RRset by this one record, on condition that it still is what `expected` says
+    /// Replaces the whole RRset by one TXT record of this value, on condition that it still is what `expected` says
     /// ([`Revision::Absent`]: on condition that there is none).
     ///
     /// A refused condition is [`Replaced::Conflict`]; whatever leaves open whether the record was written is
     /// [`Replaced::Unknown`]. An error means that nothing was written. The request is sent once: never retransmitted.
-    async fn replace(&self, expected: &Revision, record: &Record) -> Result<Replaced, Error>;
+    async fn replace(&self, expected: &Revision, value: &[u8]) -> Result<Replaced, Error>;
 
     /// What this arbiter promises.
     fn promise(&self) -> Promise;

@@ -102,7 +102,7 @@ async fn one(args: &Args, job: &Job, arbiter: &dyn arbiter::Arbiter, id: &str) -
         }
     }
     let record = first_record(id, &job.rules, last_fence(&seen, now), now);
-    write(arbiter, &seen, &record).await?;
+    write(arbiter, &seen, &job.rules.seal.seal(&record)).await?;
     let due = jiff::Timestamp::from_second(i64::try_from(record.timer)?)?;
     output::data(format_args!("job `{}`: wrote the record at {place}; the first round is due at {due}", job.name));
     Ok(true)
@@ -125,15 +125,15 @@ fn last_fence(seen: &Observation, now: Now) -> Option<Fence> {
     records.filter_map(|record| record.fence).filter(|fence| fence.round <= now.wall_seconds() + FAR_AHEAD).max()
 }
 
-async fn write(arbiter: &dyn arbiter::Arbiter, seen: &Observation, record: &Record) -> anyhow::Result<()> {
+async fn write(arbiter: &dyn arbiter::Arbiter, seen: &Observation, value: &[u8]) -> anyhow::Result<()> {
     for _ in 0..TRIES {
-        match arbiter.replace(&seen.revision, record).await? {
+        match arbiter.replace(&seen.revision, value).await? {
             Replaced::Applied(_) => return Ok(()),
-            Replaced::Conflict if arbiter.read().await?.is(record) => return Ok(()),
+            Replaced::Conflict if arbiter.read().await?.is(value) => return Ok(()),
             Replaced::Conflict => bail!("somebody else wrote at the same time: nothing was overwritten"),
             Replaced::Unknown(_) => {
                 let now = arbiter.read().await?;
-                if now.is(record) {
+                if now.is(value) {
                     return Ok(());
                 }
                 if now.revision != seen.revision {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::record::{Record, Unreadable};
+use super::seal::Seal;
 
 /// What a conditional replacement compares: opaque to all but the arbiter that made it.
 ///
@@ -30,21 +31,29 @@ impl Observation {
         Self { revision: Revision::Absent, values: Vec::new() }
     }
 
-    /// The one record that was seen, or none where there is no TXT record.
+    /// The one record that was seen, without a seal, or none where there is no TXT record.
     ///
     /// # Errors
     /// More than one TXT record, or a value that is no record.
     pub fn record(&self) -> Result<Option<Record>, Unreadable> {
+        self.opened(&Seal::none())
+    }
+
+    /// The one record that was seen, opened, or none where there is no TXT record.
+    ///
+    /// # Errors
+    /// More than one TXT record, or a value that the seal does not open.
+    pub fn opened(&self, seal: &Seal) -> Result<Option<Record>, Unreadable> {
         match self.values.as_slice() {
             [] => Ok(None),
-            [value] => Record::decode(value).map(Some),
+            [value] => seal.open(value).map(Some),
             several => Err(Unreadable::Several(several.len())),
         }
     }
 
-    /// Whether exactly this record was seen and nothing beside it.
-    pub fn is(&self, record: &Record) -> bool {
-        matches!(self.values.as_slice(), [value] if *value == record.encode())
+    /// Whether exactly this value was seen and nothing beside it.
+    pub fn is(&self, value: &[u8]) -> bool {
+        matches!(self.values.as_slice(), [seen] if seen == value)
     }
 }
 

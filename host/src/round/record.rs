@@ -12,8 +12,11 @@ pub const MAX_RECORD_BYTES: usize = 2048;
 pub const MAX_ID_BYTES: usize = 64;
 
 /// The longest that the fields of others may be together, in bytes of JSON as we write it, so that there is always room
-/// for ours.
-pub const MAX_EXTRA_BYTES: usize = 1536;
+/// for ours, and for a seal.
+pub const MAX_EXTRA_BYTES: usize = 960;
+
+/// The longest reason of a pause, in bytes.
+pub const MAX_REASON_BYTES: usize = 80;
 
 /// The largest attempt that is read or claimed: far more than any configuration allows, so only a hand ever gets there.
 pub const MAX_ATTEMPT: u32 = 1_000_000;
@@ -42,6 +45,13 @@ pub struct Record {
     pub outcome: Option<Outcome>,
     /// The first twelve hexadecimal digits of the digest of the module that runs or last ran (`m`).
     pub module: Option<String>,
+    /// Why no round is to be claimed (`p`), where an operator paused the job: at most [`MAX_REASON_BYTES`], without
+    /// control characters; perhaps empty. Whoever rewrites the record keeps it.
+    pub paused: Option<String>,
+    /// An operator asks for a run at `timer`, once, whatever the schedule and a pause say (`t`: `true`).
+    pub triggered: bool,
+    /// How often a sealed record was written (`n`): it rises with each replacement, so that an older one is refused.
+    pub count: Option<u64>,
     /// Fields of others, kept as they are, in their order. A number of more than 15 digits keeps these.
     pub extra: Map<String, Value>,
 }
@@ -69,6 +79,8 @@ pub enum State {
     Idle,
     /// A run is under way (`"run"`): `timer` is the end of its lease.
     Running,
+    /// A run that must not be repeated is under way (`"once"`): from `timer` on, the next round may be claimed.
+    Once,
     /// The attempt failed (`"retry"`): from `timer` on, any agent may take the next one.
     Retry,
     /// The agent gave its lease back (`"free"`): any agent may take the round; it counts as no attempt.
@@ -80,6 +92,7 @@ impl State {
         match self {
             Self::Idle => None,
             Self::Running => Some("run"),
+            Self::Once => Some("once"),
             Self::Retry => Some("retry"),
             Self::Free => Some("free"),
         }
@@ -203,7 +216,32 @@ pub enum Unreadable {
     RoundFarAhead(u64),
 }
 
+impl State {
+    /// Whether a run is under way, as far as the record says.
+    pub const fn is_running(self) -> bool {
+        matches!(self, Self::Running | Self::Once)
+    }
+}
+
 impl Record {
+    /// An idle record of a job that was never run.
+    pub fn new(id: &str, timer: u64) -> Self {
+        Self {
+            id: id.to_owned(),
+            timer,
+            timerold: 0,
+            fence: None,
+            returned: 0,
+            state: State::Idle,
+            outcome: None,
+            module: None,
+            paused: None,
+            triggered: false,
+            count: None,
+            extra: Map::new(),
+        }
+    }
+
     /// Decodes one TXT value: the strings of the TXT record, joined.
     ///
     /// # Errors
@@ -230,9 +268,10 @@ impl Record {
             None => State::Idle,
             Some(Value::String(code)) => match code.as_str() {
                 "run" => State::Running,
+                "once" => State::Once,
                 "retry" => State::Retry,
                 "free" => State::Free,
-                _ => return Err(problem("s", "is none of `run`, `retry` and `free`".to_owned())),
+                _ => return Err(problem("s", "is none of `run`, `once`, `retry` and `free`".to_owned())),
             },
             Some(_) => return Err(problem("s", "must be a string".to_owned())),
         };
@@ -241,8 +280,18 @@ impl Record {
         }
         let outcome = take_code(&mut fields, "o")?.map(|code| Outcome::from_code(&code));
         let module = take_code(&mut fields, "m")?;
+        let paused = take_paused(&mut fields)?;
+        let triggered = match fields.shift_remove("t") {
+            None => false,
+            Some(Value::Bool(true)) => true,
+            Some(_) => return Err(problem("t", "must be `true`, or be left out".to_owned())),
+        };
+        let count = match fields.shift_remove("n") {
+            None => None,
+            Some(value) => Some(value.as_u64().ok_or_else(|| problem("n", "must be a whole number".to_owned()))?),
+        };
         let extra = take_extra(fields)?;
-        Ok(Self { id, timer, timerold, fence, returned, state, outcome, module, extra })
+        Ok(Self { id, timer, timerold, fence, returned, state, outcome, module, paused, triggered, count, extra })
     }
 
     /// The JSON text of the record: our fields in a fixed order, then those of others as they came.
@@ -266,6 +315,15 @@ impl Record {
         }
         if let Some(module) = &self.module {
             fields.insert("m".to_owned(), Value::from(module.as_str()));
+        }
+        if let Some(reason) = &self.paused {
+            fields.insert("p".to_owned(), Value::from(reason.as_str()));
+        }
+        if self.triggered {
+            fields.insert("t".to_owned(), Value::Bool(true));
+        }
+        if let Some(count) = self.count {
+            fields.insert("n".to_owned(), Value::from(count));
         }
         fields.extend(self.extra.iter().map(|(key, value)| (key.clone(), value.clone())));
         Value::Object(fields).to_string().into_bytes()
@@ -312,6 +370,18 @@ fn take_id(fields: &mut Map<String, Value>) -> Result<String, Unreadable> {
             Err(problem("id", format!("must be a string of 1 to {MAX_ID_BYTES} bytes without control characters")))
         }
         None => Err(problem("id", "is missing".to_owned())),
+    }
+}
+
+fn take_paused(fields: &mut Map<String, Value>) -> Result<Option<String>, Unreadable> {
+    let valid = |reason: &str| reason.len() <= MAX_REASON_BYTES && !reason.contains(char::is_control);
+    match fields.shift_remove("p") {
+        None => Ok(None),
+        Some(Value::String(reason)) if valid(&reason) => Ok(Some(reason)),
+        Some(_) => Err(problem(
+            "p",
+            format!("must be a string of at most {MAX_REASON_BYTES} bytes without control characters"),
+        )),
     }
 }
 

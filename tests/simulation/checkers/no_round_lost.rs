@@ -84,6 +84,7 @@ impl NoRoundLost {
             };
         }
         match new.state {
+            State::Once => Err("a run that is not to be repeated, among those that are"),
             State::Running if new.timer <= old.timer => Err("a renewal did not extend the lease"),
             State::Running => Ok(()),
             _ if has_run_on => Err("a claim was ended while its run went on"),

@@ -56,7 +56,7 @@ impl World {
         match (self.broken, outcome, question) {
             (Some(Broken::UnknownIsWon), Ok(Replaced::Unknown(_)), Question::Replace { record, .. }) => {
                 let alone = soloist::arbiter::memory::Memory::default();
-                Ok(alone.swap(&soloist::round::Revision::Absent, record))
+                Ok(alone.swap(&soloist::round::Revision::Absent, &record.encode()))
             }
             (Some(Broken::RefusedIsLost), Ok(Replaced::Conflict), _) => {
                 let (rules, seed, now) = (self.options.rules(), self.rng.random(), self.now);
@@ -95,7 +95,7 @@ impl World {
             }
             match action {
                 Action::Read => self.ask(slot, Question::Read),
-                Action::Replace { expected, record } => {
+                Action::Replace { expected, record, .. } => {
                     self.ask(slot, Question::Replace { expected, record: Box::new(record) });
                 }
                 Action::Start { fence, lease_until_ms, .. } => self.start(slot, fence, lease_until_ms),

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use soloist::arbiter::Arbiter as _;
 use soloist::arbiter::rfc2136::{self, Rfc2136};
 use soloist::arbiter::tsig::Key;
-use soloist::round::{Observation, Record, Replaced, State};
+use soloist::round::{Observation, Record, Replaced};
 use tempfile::TempDir;
 
 pub use self::clock::{eventually, now_ms, until_ms};
@@ -212,18 +212,8 @@ impl Fleet {
     pub async fn due_at(&self, record: &str, second: u64) {
         let arbiter = self.arbiter(record);
         let seen = arbiter.read().await.expect("the server tells what stands there");
-        let idle = Record {
-            id: "a-hand".to_owned(),
-            timer: second,
-            timerold: 0,
-            fence: None,
-            returned: 0,
-            state: State::Idle,
-            outcome: None,
-            module: None,
-            extra: serde_json::Map::default(),
-        };
-        let written = arbiter.replace(&seen.revision, &idle).await.expect("the server takes it");
+        let idle = Record::new("a-hand", second);
+        let written = arbiter.replace(&seen.revision, &idle.encode()).await.expect("the server takes it");
         assert!(matches!(written, Replaced::Applied(_)), "{written:?}");
     }
 }

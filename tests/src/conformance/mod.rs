@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use async_trait::async_trait;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use soloist::arbiter::Arbiter;
 use soloist::arbiter::memory::Memory;
-use soloist::round::{Observation, Record, Replaced, Revision, State, Unreadable};
+use soloist::round::{Observation, Record, Replaced, Revision, Unreadable};
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -56,18 +56,7 @@ impl Subject for InMemory {
 
 /// An idle record by this agent.
 pub fn record(id: &str) -> Record {
-    let extra = Map::new();
-    Record {
-        id: id.to_owned(),
-        timer: 1_642_500_093,
-        timerold: 0,
-        fence: None,
-        returned: 0,
-        state: State::Idle,
-        outcome: None,
-        module: None,
-        extra,
-    }
+    Record::new(id, 1_642_500_093)
 }
 
 /// A record whose JSON text has exactly this many bytes.
@@ -96,7 +85,7 @@ fn conflict(replaced: &Replaced) -> Result<()> {
 /// Makes sure that exactly this record stands there, and gives its observation.
 pub async fn stands(arbiter: &dyn Arbiter, record: &Record) -> Result<Observation> {
     let seen = arbiter.read().await?;
-    ensure!(seen.is(record), "expected {record:?}, saw {:?}", texts(&seen));
+    ensure!(seen.is(&record.encode()), "expected {record:?}, saw {:?}", texts(&seen));
     Ok(seen)
 }
 
@@ -117,10 +106,10 @@ pub async fn a_missing_name_is_absent(subject: &dyn Subject) -> Result<()> {
 /// Of two creations, the second is a conflict.
 pub async fn a_record_is_created_once(subject: &dyn Subject) -> Result<()> {
     let arbiter = subject.arbiter("once.example.test")?;
-    applied(arbiter.replace(&Revision::Absent, &record("first")).await?)?;
-    conflict(&arbiter.replace(&Revision::Absent, &record("second")).await?)?;
+    applied(arbiter.replace(&Revision::Absent, &record("first").encode()).await?)?;
+    conflict(&arbiter.replace(&Revision::Absent, &record("second").encode()).await?)?;
     // The same bytes again are no less a second creation.
-    conflict(&arbiter.replace(&Revision::Absent, &record("first")).await?)?;
+    conflict(&arbiter.replace(&Revision::Absent, &record("first").encode()).await?)?;
     stands(&*arbiter, &record("first")).await?;
     Ok(())
 }
@@ -128,11 +117,11 @@ pub async fn a_record_is_created_once(subject: &dyn Subject) -> Result<()> {
 /// A replacement with the revision that was read, or that the last one gave, applies and is read back by others.
 pub async fn the_right_revision_replaces(subject: &dyn Subject) -> Result<()> {
     let (arbiter, other) = (subject.arbiter("right.example.test")?, subject.arbiter("right.example.test")?);
-    applied(arbiter.replace(&Revision::Absent, &record("one")).await?)?;
+    applied(arbiter.replace(&Revision::Absent, &record("one").encode()).await?)?;
     let seen = stands(&*other, &record("one")).await?;
-    let revision = applied(other.replace(&seen.revision, &record("two")).await?)?;
+    let revision = applied(other.replace(&seen.revision, &record("two").encode()).await?)?;
     stands(&*arbiter, &record("two")).await?;
-    applied(other.replace(&revision, &record("three")).await?)?;
+    applied(other.replace(&revision, &record("three").encode()).await?)?;
     stands(&*arbiter, &record("three")).await?;
     Ok(())
 }
@@ -140,9 +129,9 @@ pub async fn the_right_revision_replaces(subject: &dyn Subject) -> Result<()> {
 /// A replacement with an older revision is a conflict and changes nothing.
 pub async fn a_stale_revision_changes_nothing(subject: &dyn Subject) -> Result<()> {
     let arbiter = subject.arbiter("stale.example.test")?;
-    let old = applied(arbiter.replace(&Revision::Absent, &record("one")).await?)?;
-    applied(arbiter.replace(&old, &record("two")).await?)?;
-    conflict(&arbiter.replace(&old, &record("three")).await?)?;
+    let old = applied(arbiter.replace(&Revision::Absent, &record("one").encode()).await?)?;
+    applied(arbiter.replace(&old, &record("two").encode()).await?)?;
+    conflict(&arbiter.replace(&old, &record("three").encode()).await?)?;
     stands(&*arbiter, &record("two")).await?;
     Ok(())
 }
@@ -153,7 +142,7 @@ pub async fn the_same_record_has_the_same_revision(subject: &dyn Subject) -> Res
     for bytes in [60, 255, 256, 1000] {
         let before = arbiter.read().await?.revision;
         let long = record_of(bytes)?;
-        let written = applied(arbiter.replace(&before, &long).await?)?;
+        let written = applied(arbiter.replace(&before, &long.encode()).await?)?;
         let (first, second) = (stands(&*arbiter, &long).await?, stands(&*other, &long).await?);
         ensure!(first == second, "two reads differ: {first:?} and {second:?}");
         ensure!(first.revision == written, "the writer was given {written:?}, and {first:?} is read");
@@ -166,18 +155,18 @@ pub async fn the_same_record_has_the_same_revision(subject: &dyn Subject) -> Res
 pub async fn a_second_record_is_seen_and_repaired(subject: &dyn Subject) -> Result<()> {
     let name = "second.example.test";
     let arbiter = subject.arbiter(name)?;
-    let alone = applied(arbiter.replace(&Revision::Absent, &record("ours")).await?)?;
+    let alone = applied(arbiter.replace(&Revision::Absent, &record("ours").encode()).await?)?;
     let ours = record("ours").encode();
     subject.overwrite(name, &[&[&ours], &[b"another"]]).await?;
 
     let seen = arbiter.read().await?;
     ensure!(seen.values == [b"another".to_vec(), ours], "saw {:?}", texts(&seen));
     ensure!(seen.record() == Err(Unreadable::Several(2)), "two records are no record");
-    conflict(&arbiter.replace(&alone, &record("claim")).await?)?;
-    conflict(&arbiter.replace(&Revision::Absent, &record("claim")).await?)?;
+    conflict(&arbiter.replace(&alone, &record("claim").encode()).await?)?;
+    conflict(&arbiter.replace(&Revision::Absent, &record("claim").encode()).await?)?;
     ensure!(arbiter.read().await? == seen, "a conflict changed something");
 
-    applied(arbiter.replace(&seen.revision, &record("repaired")).await?)?;
+    applied(arbiter.replace(&seen.revision, &record("repaired").encode()).await?)?;
     stands(&*arbiter, &record("repaired")).await?;
     Ok(())
 }
@@ -190,12 +179,12 @@ pub async fn a_revision_covers_every_record(subject: &dyn Subject) -> Result<()>
     let both = arbiter.read().await?.revision;
     for left in [&b"one"[..], b"two"] {
         subject.overwrite(name, &[&[left]]).await?;
-        conflict(&arbiter.replace(&both, &record("claim")).await?)?;
+        conflict(&arbiter.replace(&both, &record("claim").encode()).await?)?;
     }
     subject.overwrite(name, &[&[b"one"], &[b"two"], &[b"three"]]).await?;
-    conflict(&arbiter.replace(&both, &record("claim")).await?)?;
+    conflict(&arbiter.replace(&both, &record("claim").encode()).await?)?;
     subject.overwrite(name, &[&[b"two"], &[b"one"]]).await?;
-    applied(arbiter.replace(&both, &record("claim")).await?)?;
+    applied(arbiter.replace(&both, &record("claim").encode()).await?)?;
     Ok(())
 }
 
@@ -205,10 +194,10 @@ pub async fn long_values_come_back_whole(subject: &dyn Subject) -> Result<()> {
     let mut revision = Revision::Absent;
     for bytes in [254, 255, 256, 257, 510, 511, 1000, 2000, 2048] {
         let long = record_of(bytes)?;
-        applied(arbiter.replace(&revision, &long).await.with_context(|| format!("{bytes} bytes"))?)?;
+        applied(arbiter.replace(&revision, &long.encode()).await.with_context(|| format!("{bytes} bytes"))?)?;
         revision = stands(&*arbiter, &long).await?.revision;
     }
-    applied(arbiter.replace(&revision, &record("short")).await?)?;
+    applied(arbiter.replace(&revision, &record("short").encode()).await?)?;
     stands(&*arbiter, &record("short")).await?;
     Ok(())
 }
@@ -221,7 +210,7 @@ pub async fn any_text_comes_back(subject: &dyn Subject) -> Result<()> {
     {
         let mut odd = record("text");
         odd.extra.insert(text.to_owned(), Value::from(text));
-        revision = applied(arbiter.replace(&revision, &odd).await.with_context(|| format!("{text:?}"))?)?;
+        revision = applied(arbiter.replace(&revision, &odd.encode()).await.with_context(|| format!("{text:?}"))?)?;
         let seen = stands(&*arbiter, &odd).await?;
         ensure!(seen.revision == revision, "{text:?} has another revision when read");
         ensure!(seen.record()? == Some(odd), "{text:?} does not come back");
@@ -239,7 +228,12 @@ pub async fn what_is_no_record_can_be_replaced(subject: &dyn Subject) -> Result<
         let seen = arbiter.read().await?;
         ensure!(seen.values == [garbage.to_vec()], "{garbage:?} is read as {:?}", seen.values);
         ensure!(seen.record().is_err(), "{garbage:?} is no record");
-        applied(arbiter.replace(&seen.revision, &record("repaired")).await.with_context(|| format!("{garbage:?}"))?)?;
+        applied(
+            arbiter
+                .replace(&seen.revision, &record("repaired").encode())
+                .await
+                .with_context(|| format!("{garbage:?}"))?,
+        )?;
         stands(&*arbiter, &record("repaired")).await?;
     }
     Ok(())
@@ -256,7 +250,7 @@ pub async fn a_value_in_odd_strings_is_replaced(subject: &dyn Subject) -> Result
         subject.overwrite(name, &[strings]).await?;
         let seen = stands(&*arbiter, &record("odd")).await?;
         ensure!(seen.record()? == Some(record("odd")), "the strings are not joined");
-        applied(arbiter.replace(&seen.revision, &record("claimed")).await?)?;
+        applied(arbiter.replace(&seen.revision, &record("claimed").encode()).await?)?;
         stands(&*arbiter, &record("claimed")).await?;
     }
     Ok(())
@@ -272,7 +266,7 @@ pub async fn unknown_fields_survive(subject: &dyn Subject) -> Result<()> {
     let seen = arbiter.read().await?;
     let mut claim = seen.record()?.context("a record stands there")?;
     "ours".clone_into(&mut claim.id);
-    applied(arbiter.replace(&seen.revision, &claim).await?)?;
+    applied(arbiter.replace(&seen.revision, &claim.encode()).await?)?;
     let kept = arbiter.read().await?.record()?.context("a record stands there")?;
     ensure!(kept == claim, "{kept:?} is not {claim:?}");
     ensure!(kept.extra["entryid"] == json!("1b60") && kept.extra["z"] == json!([1, null]), "{kept:?} lost a field");
@@ -283,11 +277,11 @@ pub async fn unknown_fields_survive(subject: &dyn Subject) -> Result<()> {
 pub async fn a_removed_record_can_be_created_again(subject: &dyn Subject) -> Result<()> {
     let name = "removed.example.test";
     let arbiter = subject.arbiter(name)?;
-    let old = applied(arbiter.replace(&Revision::Absent, &record("old")).await?)?;
+    let old = applied(arbiter.replace(&Revision::Absent, &record("old").encode()).await?)?;
     subject.overwrite(name, &[]).await?;
     ensure!(arbiter.read().await? == Observation::absent(), "the record is gone");
-    conflict(&arbiter.replace(&old, &record("claim")).await?)?;
-    applied(arbiter.replace(&Revision::Absent, &record("new")).await?)?;
+    conflict(&arbiter.replace(&old, &record("claim").encode()).await?)?;
+    applied(arbiter.replace(&Revision::Absent, &record("new").encode()).await?)?;
     stands(&*arbiter, &record("new")).await?;
     Ok(())
 }
@@ -295,10 +289,10 @@ pub async fn a_removed_record_can_be_created_again(subject: &dyn Subject) -> Res
 /// Records at different names know nothing of each other.
 pub async fn records_do_not_touch_each_other(subject: &dyn Subject) -> Result<()> {
     let (left, right) = (subject.arbiter("left.example.test")?, subject.arbiter("right.of.left.example.test")?);
-    let revision = applied(left.replace(&Revision::Absent, &record("left")).await?)?;
+    let revision = applied(left.replace(&Revision::Absent, &record("left").encode()).await?)?;
     ensure!(right.read().await? == Observation::absent(), "the other name has no record");
-    applied(right.replace(&Revision::Absent, &record("right")).await?)?;
-    applied(left.replace(&revision, &record("left again")).await?)?;
+    applied(right.replace(&Revision::Absent, &record("right").encode()).await?)?;
+    applied(left.replace(&revision, &record("left again").encode()).await?)?;
     stands(&*right, &record("right")).await?;
     Ok(())
 }
@@ -322,7 +316,7 @@ pub async fn race(arbiters: &[Arc<dyn Arbiter>]) -> Result<()> {
             claims.spawn(async move {
                 let seen = arbiter.read().await;
                 start.wait().await;
-                let replaced = arbiter.replace(&seen?.revision, &claim).await?;
+                let replaced = arbiter.replace(&seen?.revision, &claim.encode()).await?;
                 anyhow::Ok((claim, replaced))
             });
         }
@@ -336,9 +330,14 @@ pub async fn race(arbiters: &[Arc<dyn Arbiter>]) -> Result<()> {
             }
         }
         let seen = arbiters[0].read().await?;
-        winners.extend(unknown.into_iter().filter(|claim| seen.is(claim)));
+        winners.extend(unknown.into_iter().filter(|claim| seen.is(&claim.encode())));
         ensure!(winners.len() == 1, "round {round} has {} winners: {winners:?}", winners.len());
-        ensure!(seen.is(&winners[0]), "round {round} was won by {:?}, and {:?} stands there", winners[0], texts(&seen));
+        ensure!(
+            seen.is(&winners[0].encode()),
+            "round {round} was won by {:?}, and {:?} stands there",
+            winners[0],
+            texts(&seen)
+        );
     }
     Ok(())
 }

@@ -44,9 +44,9 @@ pub async fn every_algorithm_is_understood(kind: Kind) -> Result<()> {
     for algorithm in [Algorithm::HmacSha256, Algorithm::HmacSha384, Algorithm::HmacSha512] {
         let server = servers::start(kind, algorithm).await?;
         let arbiter = Rfc2136::new(server.options("algorithm.example.test"))?;
-        let revision = applied(arbiter.replace(&Revision::Absent, &record("one")).await?)?;
-        conflict(&arbiter.replace(&Revision::Absent, &record("two")).await?)?;
-        applied(arbiter.replace(&revision, &record("two")).await?)?;
+        let revision = applied(arbiter.replace(&Revision::Absent, &record("one").encode()).await?)?;
+        conflict(&arbiter.replace(&Revision::Absent, &record("two").encode()).await?)?;
+        applied(arbiter.replace(&revision, &record("two").encode()).await?)?;
         stands(&arbiter, &record("two")).await?;
     }
     Ok(())
@@ -58,14 +58,14 @@ pub async fn a_wrong_key_is_refused_in_words(kind: Kind) -> Result<()> {
     let with = |key: Key| Rfc2136::new(Options { key, ..server.options("key.example.test") });
 
     let secret = with(Key::generate("soloist", Algorithm::HmacSha256)?)?;
-    refused(secret.replace(&Revision::Absent, &record("a")).await, &["`soloist`", "check its secret"])?;
+    refused(secret.replace(&Revision::Absent, &record("a").encode()).await, &["`soloist`", "check its secret"])?;
     let unknown = with(Key::generate("nobody", Algorithm::HmacSha256)?)?;
-    refused(unknown.replace(&Revision::Absent, &record("a")).await, &["`nobody`", "check the key's name"])?;
+    refused(unknown.replace(&Revision::Absent, &record("a").encode()).await, &["`nobody`", "check the key's name"])?;
     let algorithm = Key::new("soloist", Algorithm::HmacSha512, &server.key().secret_base64(), "the key")?;
-    refused(with(algorithm)?.replace(&Revision::Absent, &record("a")).await, &["`soloist`", "hmac-sha512"])?;
+    refused(with(algorithm)?.replace(&Revision::Absent, &record("a").encode()).await, &["`soloist`", "hmac-sha512"])?;
     if let Some(stranger) = server.stranger() {
         let stranger = with(stranger.clone())?;
-        refused(stranger.replace(&Revision::Absent, &record("a")).await, &["`stranger`", "check"])?;
+        refused(stranger.replace(&Revision::Absent, &record("a").encode()).await, &["`stranger`", "check"])?;
     }
 
     let arbiter = with(server.key().clone())?;
@@ -79,7 +79,7 @@ pub async fn another_zone_is_refused_in_words(kind: Kind) -> Result<()> {
     let options = Options { zone: name("example.org"), ..server.options("job.example.org") };
     let arbiter = Rfc2136::new(options)?;
     refused(arbiter.read().await, &["`example.org`"])?;
-    refused(arbiter.replace(&Revision::Absent, &record("a")).await, &["`example.org`", "check"])?;
+    refused(arbiter.replace(&Revision::Absent, &record("a").encode()).await, &["`example.org`", "check"])?;
 
     let above = Rfc2136::new(Options { zone: name("test"), ..server.options("job.example.test") })?;
     refused(above.read().await, &["`example.test`", "not in `test`"])?;
@@ -92,7 +92,7 @@ pub async fn an_alias_is_never_claimed(kind: Kind) -> Result<()> {
     let arbiter = Rfc2136::new(server.options(ALIAS))?;
     let error = arbiter.read().await.err().context("an alias holds no record")?;
     ensure!(error.to_string().contains("alias"), "{error}");
-    conflict(&arbiter.replace(&Revision::Absent, &record("a")).await?)
+    conflict(&arbiter.replace(&Revision::Absent, &record("a").encode()).await?)
 }
 
 /// The same value in other strings is another RRset: a claim on what was read before is a conflict.
@@ -104,10 +104,10 @@ pub async fn strings_are_compared_exactly(kind: Kind) -> Result<()> {
     let seen = arbiter.read().await?;
     for other in [&[&b"a"[..], b"bc"][..], &[b"abc"], &[b"ab", b"c", b""]] {
         server.overwrite(odd, &[other]).await?;
-        conflict(&arbiter.replace(&seen.revision, &record("claim")).await?)?;
+        conflict(&arbiter.replace(&seen.revision, &record("claim").encode()).await?)?;
     }
     server.overwrite(odd, &[&[b"ab", b"c"]]).await?;
-    applied(arbiter.replace(&seen.revision, &record("claim")).await?)?;
+    applied(arbiter.replace(&seen.revision, &record("claim").encode()).await?)?;
     Ok(())
 }
 
@@ -125,19 +125,19 @@ pub async fn one_claimant_has_each_round_over_one_connection(kind: Kind) -> Resu
 pub async fn a_restarted_server_is_found_again(kind: Kind) -> Result<()> {
     let mut server = servers::start(kind, Algorithm::HmacSha256).await?;
     let arbiter = Rfc2136::new(server.options("restart.example.test"))?;
-    let revision = applied(arbiter.replace(&Revision::Absent, &record("before")).await?)?;
+    let revision = applied(arbiter.replace(&Revision::Absent, &record("before").encode()).await?)?;
     server.restart().await?;
     let seen = stands(&arbiter, &record("before")).await?;
     ensure!(seen.revision == revision, "the record came back as another one");
-    let revision = applied(arbiter.replace(&revision, &record("after")).await?)?;
+    let revision = applied(arbiter.replace(&revision, &record("after").encode()).await?)?;
 
     // The first request after a restart may just as well be a claim: one that cannot be lost on a dead connection.
     server.restart().await?;
-    match arbiter.replace(&revision, &record("claim")).await? {
+    match arbiter.replace(&revision, &record("claim").encode()).await? {
         Replaced::Applied(_) => {}
         Replaced::Unknown(_) => {
             let seen = arbiter.read().await?;
-            ensure!(seen.is(&record("after")) || seen.is(&record("claim")), "saw {seen:?}");
+            ensure!(seen.is(&record("after").encode()) || seen.is(&record("claim").encode()), "saw {seen:?}");
         }
         Replaced::Conflict => anyhow::bail!("nobody else has claimed"),
     }
@@ -152,24 +152,24 @@ pub async fn a_frozen_server_leaves_a_claim_unknown(kind: Kind) -> Result<()> {
     let options = Options { timeout: SHORT, ..server.options("frozen.example.test") };
     let (arbiter, fresh) = (Rfc2136::new(options.clone())?, Rfc2136::new(options)?);
     let patient = Rfc2136::new(server.options("frozen.example.test"))?;
-    let revision = applied(patient.replace(&Revision::Absent, &record("before")).await?)?;
+    let revision = applied(patient.replace(&Revision::Absent, &record("before").encode()).await?)?;
     stands(&patient, &record("before")).await?;
 
     process.freeze()?;
     for arbiter in [&arbiter, &fresh] {
         let read = arbiter.read().await;
         ensure!(matches!(read, Err(Error::Unreachable { .. })), "got {read:?}");
-        let replaced = arbiter.replace(&revision, &record("claim")).await;
+        let replaced = arbiter.replace(&revision, &record("claim").encode()).await;
         ensure!(matches!(replaced, Ok(Replaced::Unknown(_))), "got {replaced:?}");
     }
     process.thaw()?;
 
     let seen = patient.read().await?;
-    ensure!(seen.is(&record("before")) || seen.is(&record("claim")), "saw {seen:?}");
+    ensure!(seen.is(&record("before").encode()) || seen.is(&record("claim").encode()), "saw {seen:?}");
     // What the server had been sent may be done only now: each step below says by its revision what it builds on.
     let mut revision = seen.revision;
     loop {
-        match patient.replace(&revision, &record("after")).await? {
+        match patient.replace(&revision, &record("after").encode()).await? {
             Replaced::Applied(_) => return Ok(()),
             _ => revision = stands(&patient, &record("claim")).await?.revision,
         }

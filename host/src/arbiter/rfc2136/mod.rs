@@ -15,7 +15,7 @@ use self::answer::Asked;
 use self::connection::{Failure, Server};
 use super::tsig::Key;
 use super::{Arbiter, Error, Promise};
-use crate::round::{MAX_RECORD_BYTES, Observation, Record, Replaced, Revision};
+use crate::round::{MAX_RECORD_BYTES, Observation, Replaced, Revision};
 
 /// The TTL that a record is written with, in seconds, where nothing else is configured: what people see through a
 /// resolver is at most a minute old. Agents never read through one, so it matters to nobody else.
@@ -126,13 +126,12 @@ impl Arbiter for Rfc2136 {
         answer::of_query(&answer, &self.asked)
     }
 
-    async fn replace(&self, expected: &Revision, record: &Record) -> Result<Replaced, Error> {
-        let value = record.encode();
+    async fn replace(&self, expected: &Revision, value: &[u8]) -> Result<Replaced, Error> {
         if value.len() > MAX_RECORD_BYTES {
             let reason = format!("a record of {} bytes: at most {MAX_RECORD_BYTES} are written", value.len());
             return Err(Error::Refused { place: self.asked.place.clone(), reason });
         }
-        let new = message::txt(&value);
+        let new = message::txt(value);
         let Some(mut update) = message::update(&self.asked.zone, &self.asked.record, expected, new.clone(), self.ttl)
         else {
             // A revision that we did not make cannot be what stands there.

@@ -152,7 +152,7 @@ impl<'a> View<'a> {
         }
         if let Some(outcome) = &record.outcome {
             // A claim keeps the outcome before it, until it has one of its own.
-            let before = matches!(record.state, State::Running | State::Free);
+            let before = record.state.is_running() || record.state == State::Free;
             let which = if before { " (the run before)" } else { "" };
             lines.push(format!("  went      {outcome}{which}"));
         }
@@ -162,8 +162,10 @@ impl<'a> View<'a> {
         let until = time(record.timer, self.now);
         let expired = record.timer <= self.now;
         lines.push(match record.state {
-            State::Running if expired => format!("  running   {} was, and its lease ended {until}", record.id),
-            State::Running => format!("  running   {}, with a lease until {until}", record.id),
+            State::Running | State::Once if expired => {
+                format!("  running   {} was, and its lease ended {until}", record.id)
+            }
+            State::Running | State::Once => format!("  running   {}, with a lease until {until}", record.id),
             State::Retry => format!("  next      a retry, from {until} on"),
             State::Free => "  next      given back: any agent may take it now".to_owned(),
             State::Idle => format!("  next      {until}"),
@@ -174,7 +176,7 @@ impl<'a> View<'a> {
     /// For machines.
     pub(super) fn json(&self) -> Value {
         let record = self.record.as_ref().ok();
-        let running = record.filter(|record| record.state == State::Running);
+        let running = record.filter(|record| record.state.is_running());
         let servers: Vec<Value> = self
             .answers
             .iter()
@@ -208,7 +210,7 @@ impl<'a> View<'a> {
             })),
             "outcome": record.and_then(|record| record.outcome.as_ref()).map(Outcome::code),
             "running": running.map(|record| json!({ "by": record.id, "lease_until": record.timer })),
-            "next_due": record.filter(|record| record.state != State::Running).map(|record| record.timer),
+            "next_due": record.filter(|record| !record.state.is_running()).map(|record| record.timer),
             "servers": servers,
         })
     }

@@ -1,7 +1,5 @@
 //! The records that an agent writes. Each is unlike every record that it or anyone wrote before, because the fence only rises.
 
-use serde_json::Map;
-
 use super::verdict::horizon;
 use super::{Now, Rules};
 use crate::round::{Fence, MAX_ATTEMPT, Outcome, Record, State};
@@ -12,17 +10,7 @@ pub fn first_record(id: &str, rules: &Rules, last: Option<Fence>, now: Now) -> R
     let seconds = now.wall_seconds();
     let last = last.filter(|fence| rules.schedule.after(fence.round) <= seconds + horizon(rules, seconds));
     let after = last.map_or(0, |fence| fence.round).max(seconds);
-    Record {
-        id: id.to_owned(),
-        timer: rules.schedule.after(after),
-        timerold: 0,
-        fence: last,
-        returned: 0,
-        state: State::Idle,
-        outcome: None,
-        module: None,
-        extra: Map::new(),
-    }
+    Record { fence: last, ..Record::new(id, rules.schedule.after(after)) }
 }
 
 /// A claim of `fence` over the record `old`: of another attempt at its round, or of a new round.
@@ -36,7 +24,8 @@ pub(super) fn claim(old: &Record, fence: Fence, id: &str, module: Option<&str>, 
         state: State::Running,
         outcome: old.outcome.clone(),
         module: module.map(str::to_owned),
-        extra: old.extra.clone(),
+        triggered: false,
+        ..old.clone()
     }
 }
 

@@ -65,6 +65,8 @@ struct Bid {
     intent: Intent,
     expected: Revision,
     record: Record,
+    /// The record as it is sealed.
+    value: Vec<u8>,
     /// What the record said before.
     from: Option<Record>,
     /// Until when the lease that it asks for stands.
@@ -258,12 +260,14 @@ impl Contender {
     }
 
     fn bid(&mut self, intent: Intent, expected: Revision, record: Record, from: Option<Record>, lease_until_ms: u64) {
-        self.ask(Bid { intent, expected, record, from, lease_until_ms, doubtful: false, refused: false });
+        let value = self.rules.seal.seal(&record);
+        self.ask(Bid { intent, expected, record, value, from, lease_until_ms, doubtful: false, refused: false });
     }
 
     fn ask(&mut self, mut bid: Bid) {
         bid.refused = false;
-        self.actions.push_back(Action::Replace { expected: bid.expected.clone(), record: bid.record.clone() });
+        let (expected, value, record) = (bid.expected.clone(), bid.value.clone(), bid.record.clone());
+        self.actions.push_back(Action::Replace { expected, value, record });
         self.phase = Phase::Writing(bid);
     }
 

@@ -15,7 +15,7 @@ pub use compose::first_record;
 pub use machine::Contender;
 pub use verdict::readable;
 
-use super::{Fence, Observation, Outcome, Record, Replaced, Revision, Schedule, Unreadable};
+use super::{Fence, Observation, Outcome, Record, Replaced, Revision, Schedule, Seal, Unreadable};
 
 /// The time as an agent sees it, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +48,8 @@ impl Now {
 pub struct Rules {
     /// When the job is due.
     pub schedule: Schedule,
+    /// How records are sealed.
+    pub seal: Seal,
     /// How long a claim stands without being renewed.
     pub lease_ms: u64,
     /// When to renew, in milliseconds after a claim or renewal; none where the lease outlasts the longest run.
@@ -60,6 +62,22 @@ pub struct Rules {
     pub spread_ms: u64,
     /// The longest sleep without a look at the record.
     pub reread_ms: u64,
+}
+
+impl Rules {
+    /// The rules of a job on this schedule of which nothing else is said.
+    pub const fn new(schedule: Schedule) -> Self {
+        Self {
+            schedule,
+            seal: Seal::none(),
+            lease_ms: 35_000,
+            renew_ms: None,
+            attempts: 3,
+            backoff: Backoff { base_ms: 1_000, cap_ms: 60_000 },
+            spread_ms: 50,
+            reread_ms: 30_000,
+        }
+    }
 }
 
 /// Doubling waits with a cap.
@@ -107,6 +125,8 @@ pub enum Action {
     Replace {
         /// What must still stand there.
         expected: Revision,
+        /// What to write, as it is sealed.
+        value: Vec<u8>,
         /// What to write.
         record: Record,
     },

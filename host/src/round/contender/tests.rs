@@ -42,13 +42,10 @@ impl Zone {
 
 fn rules(every: u64) -> Rules {
     Rules {
-        schedule: Schedule::every(every).unwrap(),
         lease_ms: 10_000,
-        renew_ms: None,
-        attempts: 3,
         backoff: Backoff { base_ms: 1_000, cap_ms: 4_000 },
         spread_ms: 0,
-        reread_ms: 30_000,
+        ..Rules::new(Schedule::every(every).unwrap())
     }
 }
 
@@ -72,7 +69,7 @@ fn settle(agent: &mut Contender, now: Now, zone: &mut Zone) -> Vec<Action> {
     while let Some(action) = agent.poll_action() {
         match action {
             Action::Read => agent.handle(now, Event::Read(Ok(zone.observe()))),
-            Action::Replace { expected, record } => {
+            Action::Replace { expected, record, .. } => {
                 let outcome = zone.replace(&expected, &record);
                 agent.handle(now, Event::Replaced(Ok(outcome)));
             }
@@ -99,7 +96,7 @@ fn until_replace(agent: &mut Contender, now: Now, zone: &Zone) -> (Revision, Rec
     while let Some(action) = agent.poll_action() {
         match action {
             Action::Read => agent.handle(now, Event::Read(Ok(zone.observe()))),
-            Action::Replace { expected, record } => return (expected, record),
+            Action::Replace { expected, record, .. } => return (expected, record),
             _ => {}
         }
     }

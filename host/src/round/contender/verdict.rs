@@ -9,7 +9,7 @@ use crate::round::{Fence, Observation, Record, State, Unreadable};
 /// # Errors
 /// What an agent would refuse: more than one TXT record, a value that is no record, a timer that cannot be meant.
 pub fn readable(seen: &Observation, rules: &Rules, now: Now) -> Result<Option<Record>, Unreadable> {
-    let record = seen.record()?;
+    let record = seen.opened(&rules.seal)?;
     if let Some(record) = &record {
         verdict(record, None, rules, now.wall_seconds())?;
     }

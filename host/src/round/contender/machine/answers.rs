@@ -40,7 +40,7 @@ impl Contender {
 
     /// What to do about the record as it stands, when we hold nothing.
     fn decide(&mut self, now: Now, observation: &Observation) {
-        let seen = observation.record();
+        let seen = observation.opened(&self.rules.seal);
         if let Ok(Some(record)) = &seen
             && record.id == self.id
             && record.state == State::Running
@@ -147,7 +147,7 @@ impl Contender {
 
     /// A read tells what came of a replacement that was refused or of unknown outcome.
     fn check(&mut self, now: Now, mut bid: Bid, observation: &Observation) {
-        if observation.is(&bid.record) {
+        if observation.is(&bid.value) {
             self.applied(now, bid, observation.revision.clone());
         } else if observation.revision != bid.expected {
             self.lost(&bid);
@@ -183,7 +183,7 @@ impl Contender {
 
     fn applied(&mut self, now: Now, bid: Bid, revision: Revision) {
         self.troubles = 0;
-        let observation = Observation { revision, values: vec![bid.record.encode()] };
+        let observation = Observation { revision, values: vec![bid.value.clone()] };
         let fence = bid.record.fence.unwrap_or(Fence { round: bid.record.timer, attempt: 1 });
         match bid.intent {
             Intent::Claim => return self.won(now, bid, observation.revision, fence),

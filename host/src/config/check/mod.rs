@@ -1,0 +1,76 @@
+//! Checks what TOML says: names, places, times and sizes within their limits.
+
+mod arbiter;
+mod job;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use hickory_proto::rr::Name;
+
+pub(super) use arbiter::arbiter;
+pub(super) use job::job;
+
+use super::error::{Problem, invalid};
+use super::{AGENT_NAME, Agent, Job, raw};
+
+pub(super) fn refuse_shared_records(jobs: &[Job]) -> Result<(), Problem> {
+    for (index, job) in jobs.iter().enumerate() {
+        if let Some(other) = jobs[..index].iter().find(|other| other.record == job.record) {
+            let place = format!("[job.{}] record", job.name);
+            let problem = format!("`{}` is the record of job `{}` already", bare(&job.record), other.name);
+            return Err(invalid(&place, problem).hint("each job needs a record of its own"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn agent(raw: raw::Agent) -> Result<Agent, Problem> {
+    let from_env = std::env::var(AGENT_NAME).ok();
+    let place = if from_env.is_some() { "the environment variable `SOLOIST_AGENT_NAME`" } else { "[agent] name" };
+    let name = from_env.or(raw.name).unwrap_or_else(host_name);
+    let name: String = name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let name: String = name.trim_matches('-').chars().take(40).collect();
+    if name.is_empty() {
+        return Err(invalid(place, "must have a letter or digit"));
+    }
+    let grace = raw.grace.map_or(Duration::from_secs(10), |span| span.0);
+    let reread = raw.reread.map_or(Duration::from_secs(30), |span| span.0);
+    within("[agent] grace", grace, Duration::ZERO, Duration::from_secs(3600))?;
+    within("[agent] reread", reread, Duration::from_secs(1), Duration::from_secs(3600))?;
+    Ok(Agent { name, grace, reread })
+}
+
+fn host_name() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    // The first label: records are public.
+    name.split('.').next().filter(|label| !label.is_empty()).unwrap_or("agent").to_owned()
+}
+
+fn domain(place: &str, text: &str) -> Result<Name, Problem> {
+    let mut name = Name::from_str(text).map_err(|_| {
+        invalid(place, format!("`{text}` is no domain name")).hint("it is written like `canary.example.com`")
+    })?;
+    name.set_fqdn(true);
+    Ok(name.to_lowercase())
+}
+
+fn within(place: &str, given: Duration, least: Duration, most: Duration) -> Result<(), Problem> {
+    if (least..=most).contains(&given) {
+        return Ok(());
+    }
+    Err(invalid(place, format!("{} is not from {} to {}", span(given), span(least), span(most))))
+}
+
+fn span(span: Duration) -> humantime::FormattedDuration {
+    humantime::format_duration(span)
+}
+
+/// A name as people write it.
+fn bare(name: &Name) -> String {
+    name.to_string().trim_end_matches('.').to_owned()
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
