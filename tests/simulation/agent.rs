@@ -3,18 +3,17 @@
 use soloist::round::contender::{Contender, Now};
 use soloist::round::{Fence, Outcome};
 
+use crate::clock::Clock;
 use crate::history::Start;
 use crate::network::{Answer, Question};
-use crate::options::EPOCH;
 
 /// One start of one agent.
 pub(crate) struct Agent {
     pub(crate) start: Start,
     pub(crate) contender: Contender,
-    /// How far its wall clock is ahead of the true time.
-    pub(crate) offset_ms: i64,
-    /// What its monotonic clock showed when the simulation began.
-    pub(crate) base_ms: u64,
+    pub(crate) clock: Clock,
+    /// The number of the last of its requests that arrived.
+    pub(crate) arrived: u64,
     /// The exchange under way: its number, and what was asked.
     pub(crate) exchange: Option<(u64, Question)>,
     pub(crate) run: Option<Run>,
@@ -52,12 +51,11 @@ pub(crate) enum News {
 impl Agent {
     /// The time as it sees it.
     pub(crate) fn now(&self, true_ms: u64) -> Now {
-        let wall_ms = (EPOCH * 1000 + true_ms).checked_add_signed(self.offset_ms).expect("the offset is small");
-        Now { wall_ms, mono_ms: self.base_ms + true_ms }
+        self.clock.now(true_ms)
     }
 
     /// The true time at which its monotonic clock shows this.
     pub(crate) fn true_ms(&self, mono_ms: u64) -> u64 {
-        mono_ms.saturating_sub(self.base_ms)
+        self.clock.true_ms(mono_ms)
     }
 }

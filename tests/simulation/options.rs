@@ -29,6 +29,8 @@ pub(crate) struct Options {
     /// The shortest and the longest run.
     pub(crate) least_run_ms: u64,
     pub(crate) run_ms: u64,
+    /// How far the secondary lags behind.
+    pub(crate) lag_ms: u64,
     /// How far the wall clocks are apart at most.
     pub(crate) skew_ms: u64,
     /// How long there are faults.
@@ -43,10 +45,12 @@ pub(crate) struct Chances {
     pub(crate) lost_request: u32,
     pub(crate) lost_answer: u32,
     pub(crate) late_request: u32,
+    pub(crate) late_answer: u32,
     pub(crate) retransmitted: u32,
     pub(crate) repeated: u32,
     pub(crate) server_error: u32,
     pub(crate) server_failure: u32,
+    pub(crate) stale: u32,
     /// Of any step of an agent.
     pub(crate) crash: u32,
     pub(crate) pause: u32,
@@ -69,7 +73,13 @@ impl Options {
     pub(crate) fn drawn(seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         let every = pick(&mut rng, &[1, 2, 5, 10, 60]);
-        let most = if every == 1 { 6 } else { pick(&mut rng, &[3, 5, 10, 30]) };
+        // Most are few, so that a million rounds stay affordable, and some are very many.
+        let most = match rng.random_range(0..1_000) {
+            0..6 => 1_000,
+            6..20 => 200,
+            20..120 => 30,
+            _ => 5,
+        };
         let rounds = rng.random_range(8..24);
         let lease_ms = pick(&mut rng, &[2_000, 3_000, 5_000, 10_000]);
         Self {
@@ -86,6 +96,7 @@ impl Options {
             timeout_ms: pick(&mut rng, &[300, 1_000, 2_000]),
             least_run_ms: 0,
             run_ms: pick(&mut rng, &[100, 1_000, lease_ms - 500, lease_ms + 2_000, 3 * lease_ms]),
+            lag_ms: pick(&mut rng, &[100, 1_000, 2 * lease_ms]),
             skew_ms: pick(&mut rng, &[0, 0, 0, 50, 300]),
             faulty_ms: (rounds * every * 1000).max(15_000),
             chances: Chances::drawn(&mut rng),
@@ -108,6 +119,7 @@ impl Options {
             timeout_ms: 2_000,
             least_run_ms: run_ms,
             run_ms,
+            lag_ms: 0,
             skew_ms: 0,
             faulty_ms: u64::MAX / 2,
             chances: Chances::default(),
@@ -187,10 +199,12 @@ impl Chances {
             lost_request: up_to(150),
             lost_answer: up_to(150),
             late_request: up_to(150),
+            late_answer: up_to(100),
             retransmitted: up_to(200),
             repeated: up_to(100),
             server_error: up_to(100),
             server_failure: up_to(150),
+            stale: up_to(300),
             crash: up_to(30),
             pause: up_to(30),
             stop: up_to(20),

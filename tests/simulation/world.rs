@@ -1,6 +1,9 @@
 //! The simulated world: agents, their network and their misfortunes, one event after another in virtual time.
 
 mod act;
+mod answers;
+mod arrive;
+mod hand;
 mod load;
 mod misfortune;
 
@@ -9,15 +12,15 @@ use std::collections::BinaryHeap;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use soloist::round::contender::{Contender, Event, Now};
-use soloist::round::{Observation, Record, Replaced, Revision, State};
+use soloist::round::contender::{Contender, Event};
 
 use crate::agent::{Agent, News};
 use crate::broken::Broken;
 use crate::checkers::{self, Checker};
-use crate::faults::Faults;
-use crate::history::{Happening, Start, Stopped, Written};
-use crate::network::{Answer, Network, Question, Reply, Request};
+use crate::clock::Clock;
+use crate::faults::{Fault, Faults};
+use crate::history::{Happening, Start, Stopped};
+use crate::network::{Network, Request};
 use crate::options::Options;
 
 pub(crate) use load::load;
@@ -242,14 +245,14 @@ impl World {
         if self.broken == Some(Broken::FewerAttempts) && slot % 2 == 1 {
             rules.attempts = 1;
         }
-        let base_ms = self.rng.random_range(0..1_000_000);
+        let clock = Clock { offset_ms, drift_ppm: 0, base_ms: self.rng.random_range(0..1_000_000) };
         let seed = self.rng.random();
-        let now = Now { wall_ms: 0, mono_ms: base_ms + self.now };
+        let now = clock.now(self.now);
         let agent = Agent {
             start,
             contender: Contender::new(id.clone(), rules, seed, now),
-            offset_ms,
-            base_ms,
+            clock,
+            arrived: 0,
             exchange: None,
             run: None,
             has_module: true,
@@ -273,63 +276,13 @@ impl World {
         self.plan(back_after_ms, Due::Begin(slot));
     }
 
-    /// A request reaches the arbiter.
-    fn arrive(&mut self, request: &Request) {
-        let answer = match &request.question {
-            Question::Read => Answer::Read(Ok(self.network.arbiter.observe())),
-            Question::Replace { expected, record } => {
-                let before = self.network.arbiter.observe();
-                let mut expected = expected.clone();
-                if self.broken == Some(Broken::UnconditionalWrite)
-                    || self.broken == Some(Broken::UnconditionalEnd) && record.state != State::Running
-                {
-                    expected = before.revision.clone();
-                }
-                if expected == Revision::Absent && request.sent < self.last_hand {
-                    // A creation that was on its way while the record that was there instead was run and deleted brings
-                    // back a due time that has passed. Nobody can know; only a hand that deletes records makes it happen.
-                    return;
-                }
-                if self.network.stubborn_until > self.now {
-                    Answer::Replaced(Ok(Replaced::Conflict))
-                } else {
-                    let outcome = self.network.arbiter.swap(&expected, &record.encode());
-                    if matches!(outcome, Replaced::Applied(_)) {
-                        self.written(&before, Record::clone(record));
-                    }
-                    Answer::Replaced(Ok(outcome))
-                }
-            }
-        };
-        let answer = match request.reply {
-            Reply::Answer => answer,
-            Reply::Failure => Answer::Replaced(Ok(Replaced::Unknown("server failure".to_owned()))),
-            Reply::Nothing => return,
-        };
-        let Some(slot) = self.slot(request.from) else { return };
-        let back = self.network.latency();
-        self.plan(back, Due::News(slot, request.from, News::Answered(request.exchange, answer)));
-    }
-
-    fn written(&mut self, before: &Observation, new: Record) {
-        self.written += 1;
-        let written = Written { old: before.record().ok().flatten(), is_over_a_hand: self.is_a_hands, new };
-        self.is_a_hands = false;
-        self.tell(&Happening::Written(written));
-    }
-
-    fn slot(&self, start: Start) -> Option<usize> {
-        self.agents.iter().position(|agent| agent.as_ref().is_some_and(|agent| agent.start == start))
-    }
-
     /// News for an agent, or for later if it stands still.
     fn bring(&mut self, slot: usize, start: Start, news: News) {
         let Some(agent) = self.agent(slot, start) else { return };
         if agent.is_paused {
             agent.waiting.push(news);
         } else {
-            self.take_in(slot, news);
-            self.act(slot);
+            self.hear(slot, news);
         }
     }
 
@@ -356,8 +309,28 @@ impl World {
             let next = self.rng.random_range(0..waiting);
             let Some(agent) = self.agent(slot, start) else { return };
             let news = agent.waiting.swap_remove(next);
-            self.take_in(slot, news);
+            self.hear(slot, news);
+        }
+    }
+
+    /// An agent hears some news, and does what follows; before and in between it may crash.
+    fn hear(&mut self, slot: usize, news: News) {
+        let (before, after) = match news {
+            News::Answered(..) => (Fault::CrashAnswered, Fault::CrashDecided),
+            News::Ended(..) => (Fault::CrashEnded, Fault::CrashDecided),
+            _ => return self.obey(slot, news),
+        };
+        if self.may_crash(slot, before) {
+            return;
+        }
+        self.take_in(slot, news);
+        if !self.may_crash(slot, after) {
             self.act(slot);
         }
+    }
+
+    fn obey(&mut self, slot: usize, news: News) {
+        self.take_in(slot, news);
+        self.act(slot);
     }
 }

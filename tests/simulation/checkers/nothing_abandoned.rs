@@ -69,7 +69,7 @@ impl Checker for NothingAbandoned {
                 }
             }
             Happening::Gone { agent }
-            | Happening::Hindered { agent }
+            | Happening::Hindered { agent, .. }
             | Happening::Stopped { agent, how: Stopped::Halted(_), .. } => {
                 self.hindered.insert(*agent, at);
             }

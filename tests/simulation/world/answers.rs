@@ -1,0 +1,95 @@
+//! Tells contenders what happened, as the agent loop of the host does it.
+
+use rand::Rng;
+use soloist::round::contender::{Contender, Event};
+use soloist::round::{Outcome, Replaced};
+
+use super::World;
+use crate::agent::News;
+use crate::broken::Broken;
+use crate::faults::Fault;
+use crate::history::{Happening, Stopped};
+use crate::network::{Answer, Question, silence};
+
+impl World {
+    /// Tells an agent's contender what happened.
+    pub(super) fn take_in(&mut self, slot: usize, news: News) {
+        let event = match news {
+            News::Answered(exchange, answer) => self.answered(slot, exchange, Some(answer)),
+            News::GivenUp(exchange) => self.answered(slot, exchange, None),
+            News::Ended(number, outcome) => self.ended(slot, number, outcome),
+            News::Module(is_there) => Some(Event::Module(is_there.then(|| "0123456789ab".to_owned()))),
+            News::Stop => Some(Event::Stop),
+            News::GiveBack => Some(Event::GiveBack),
+        };
+        let now = self.now;
+        let Some(agent) = self.agents[slot].as_mut() else { return };
+        match event {
+            Some(Event::Module(module)) => {
+                agent.has_module = module.is_some();
+                agent.contender.handle(agent.now(now), Event::Module(module));
+            }
+            Some(event) => agent.contender.handle(agent.now(now), event),
+            None => {}
+        }
+    }
+
+    /// An answer, or none in time, to what is under way.
+    fn answered(&mut self, slot: usize, exchange: u64, answer: Option<Answer>) -> Option<Event> {
+        let agent = self.agents[slot].as_mut()?;
+        let start = agent.start;
+        let Some((_, question)) = agent.exchange.take_if(|(number, _)| *number == exchange) else {
+            if answer.is_some() && agent.exchange.is_some() {
+                self.faults.count(Fault::ReorderedAnswer);
+            }
+            return None;
+        };
+        self.tell(&Happening::Answered { agent: start });
+        let answer = answer.unwrap_or_else(|| silence(&question));
+        match answer {
+            Answer::Read(seen) => Some(Event::Read(seen)),
+            Answer::Replaced(outcome) => Some(Event::Replaced(self.distort(slot, outcome, &question))),
+        }
+    }
+
+    /// What a broken agent makes of an answer.
+    fn distort(
+        &mut self,
+        slot: usize,
+        outcome: Result<Replaced, String>,
+        question: &Question,
+    ) -> Result<Replaced, String> {
+        match (self.broken, outcome, question) {
+            (Some(Broken::UnknownIsWon), Ok(Replaced::Unknown(_)), Question::Replace { record, .. }) => {
+                let alone = soloist::arbiter::memory::Memory::default();
+                Ok(alone.swap(&soloist::round::Revision::Absent, &record.encode()))
+            }
+            (Some(Broken::RefusedIsLost), Ok(Replaced::Conflict), _) => {
+                let (rules, seed, now) = (self.options.rules(), self.rng.random(), self.now);
+                if let Some(agent) = self.agents[slot].as_mut().filter(|agent| agent.run.is_none()) {
+                    // It forgets what it wrote.
+                    let now = agent.now(now);
+                    agent.contender = Contender::new(format!("a{slot}-{seed:x}"), rules, seed, now);
+                    agent.contender.handle(now, Event::Module(Some("0123456789ab".to_owned())));
+                    let id = format!("a{slot}-{seed:x}");
+                    let start = agent.start;
+                    self.tell(&Happening::Began { agent: start, id });
+                }
+                Ok(Replaced::Conflict)
+            }
+            (_, outcome, _) => outcome,
+        }
+    }
+
+    fn ended(&mut self, slot: usize, number: u64, outcome: Outcome) -> Option<Event> {
+        let now = self.now;
+        let agent = self.agents[slot].as_mut()?;
+        let run = agent.run.take_if(|run| run.number == number)?;
+        // What acts after its lease is stopped by the runtime; what had done all it wanted is not.
+        let is_stopped = run.lease_until <= now && self.rng.random_bool(0.5);
+        let outcome = if is_stopped { Outcome::Stopped } else { outcome };
+        let start = agent.start;
+        self.tell(&Happening::Stopped { agent: start, fence: run.fence, how: Stopped::Ended(outcome.clone()) });
+        (self.broken != Some(Broken::Deaf)).then_some(Event::Ended(outcome))
+    }
+}
