@@ -109,7 +109,7 @@ async fn a_connection_that_is_closed_while_idle_is_opened_again() -> Result<()> 
         let after = arbiter.read().await?;
         match replaced {
             Replaced::Applied(revision) => ensure!(after.revision == revision, "round {round}: not what was written"),
-            Replaced::Unknown(_) => ensure!(after.is(&claim) || after == seen, "round {round}: saw {after:?}"),
+            Replaced::Unknown(_) => ensure!(after.is(&claim.encode()) || after == seen, "round {round}: saw {after:?}"),
             Replaced::Conflict => anyhow::bail!("round {round}: nobody else has claimed"),
         }
     }

@@ -61,6 +61,14 @@ impl Reporter {
             Notice::Unknown(reason) => {
                 tracing::info!(event = "unknown", "no word whether the record was written, reading it again: {reason}");
             }
+            Notice::Paused { reason } => {
+                tracing::warn!(
+                    event = "paused",
+                    reason,
+                    "an operator paused the job: no round begins until it is resumed"
+                );
+            }
+            Notice::Resumed => tracing::info!(event = "resumed", "an operator resumed the job"),
             Notice::NoModule => {
                 self.trouble("module", "a round is due, and there is no module to run: leaving it to other agents");
             }

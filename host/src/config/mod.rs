@@ -35,6 +35,12 @@ pub const MIN_LEASE: Duration = Duration::from_secs(2);
 pub const MAX_TTL: u32 = 86_400;
 /// The most attempts at a round.
 pub const MAX_ATTEMPTS: u32 = 100;
+/// The most rounds that are made up for.
+pub const MAX_CATCH_UP: u32 = 1000;
+/// How many rounds are made up for where nothing else is said.
+pub const DEFAULT_CATCH_UP: u32 = 10;
+/// The shortest time that a round has to begin.
+pub const MIN_START_DEADLINE: Duration = Duration::from_secs(1);
 /// What a lease has beyond the longest run by default, for the two writes of a round.
 pub const LEASE_MARGIN: Duration = Duration::from_secs(5);
 

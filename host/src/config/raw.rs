@@ -70,6 +70,10 @@ pub(super) struct Job {
     pub(super) attempts: Option<u32>,
     pub(super) backoff: Option<Span>,
     pub(super) spread: Option<Span>,
+    pub(super) delivery: Option<String>,
+    pub(super) missed: Option<String>,
+    pub(super) catch_up: Option<u32>,
+    pub(super) start_deadline: Option<Span>,
     pub(super) memory: Option<Size>,
     #[serde(default)]
     pub(super) grants: capability::Grants,

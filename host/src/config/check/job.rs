@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{bare, domain, millis, span, within};
-use crate::config::error::{Problem, invalid};
+use crate::config::error::{Problem, invalid, nearest};
 use crate::config::{
-    Agent, Arbiter, DEFAULT_TIMEOUT, Job, LEASE_MARGIN, MAX_ATTEMPTS, MAX_TIMEOUT, MIN_LEASE, Size, raw,
+    Agent, Arbiter, DEFAULT_CATCH_UP, DEFAULT_TIMEOUT, Job, LEASE_MARGIN, MAX_ATTEMPTS, MAX_CATCH_UP, MAX_TIMEOUT,
+    MIN_LEASE, MIN_START_DEADLINE, Size, raw,
 };
 use crate::module::Source;
-use crate::round::contender::{Backoff, Rules};
+use crate::round::contender::{Backoff, Delivery, Missed, Rules};
 use crate::round::{Schedule, Seal};
 use crate::runtime::Limits;
 
@@ -41,9 +42,18 @@ pub(in crate::config) fn job(
     within(&place("timeout"), timeout, Duration::from_millis(10), MAX_TIMEOUT)?;
     let lease = raw.lease.map_or(timeout + LEASE_MARGIN, |span| span.0);
     within(&place("lease"), lease, MIN_LEASE, MAX_TIMEOUT + LEASE_MARGIN)?;
-    let attempts = raw.attempts.unwrap_or(3);
-    if !(1..=MAX_ATTEMPTS).contains(&attempts) {
-        return Err(invalid(&place("attempts"), format!("{attempts} is not from 1 to {MAX_ATTEMPTS}")));
+    let delivery = delivery(&place("delivery"), raw.delivery.as_deref())?;
+    if delivery == Delivery::AtMostOnce && lease < timeout + LEASE_MARGIN {
+        let problem = format!("{} is shorter than the timeout and {}", span(lease), span(LEASE_MARGIN));
+        return Err(invalid(&place("lease"), problem).hint(
+            "with at-most-once nobody takes a round over, so that there is nothing to renew: leave `lease` out",
+        ));
+    }
+    let attempts = attempts(&place("attempts"), raw.attempts, delivery)?;
+    let missed = missed(&place("missed"), &place("catch-up"), raw.missed.as_deref(), raw.catch_up)?;
+    let start_deadline = raw.start_deadline.map(|span| span.0);
+    if let Some(deadline) = start_deadline {
+        within(&place("start-deadline"), deadline, MIN_START_DEADLINE, MAX_TIMEOUT)?;
     }
     let backoff = raw.backoff.map_or(Duration::from_secs(1), |span| span.0);
     within(&place("backoff"), backoff, Duration::ZERO, Duration::from_secs(3600))?;
@@ -53,6 +63,10 @@ pub(in crate::config) fn job(
         schedule,
         seal: Seal::none(),
         lease_ms: millis(lease),
+        delivery,
+        missed,
+        start_deadline_ms: start_deadline.map(millis),
+        settle: None,
         renew_ms: (lease < timeout + LEASE_MARGIN).then(|| millis(lease / 2)),
         attempts,
         backoff: Backoff { base_ms: millis(backoff), cap_ms: millis(backoff).max(60_000) },
@@ -70,6 +84,55 @@ pub(in crate::config) fn job(
         .map_err(|error| invalid(&place("module"), error.to_string()).hint(error.hint()))?;
     let settings = Arc::new(settings(&place("config"), raw.config)?);
     Ok(Job { record, rules, timeout, module, limits, grants: raw.grants, settings, name })
+}
+
+fn delivery(place: &str, given: Option<&str>) -> Result<Delivery, Problem> {
+    match given {
+        None | Some("at-least-once") => Ok(Delivery::AtLeastOnce),
+        Some("at-most-once") => Ok(Delivery::AtMostOnce),
+        Some(other) => Err(unknown(place, other, &["at-least-once", "at-most-once"])),
+    }
+}
+
+fn attempts(place: &str, given: Option<u32>, delivery: Delivery) -> Result<u32, Problem> {
+    match (delivery, given) {
+        (Delivery::AtMostOnce, None | Some(1)) => Ok(1),
+        (Delivery::AtMostOnce, Some(attempts)) => Err(invalid(place, format!("{attempts} attempts are more than one"))
+            .hint("with `delivery = \"at-most-once\"` there is no second one: leave `attempts` out")),
+        (Delivery::AtLeastOnce, given) => {
+            let attempts = given.unwrap_or(3);
+            let is_valid = (1..=MAX_ATTEMPTS).contains(&attempts);
+            let problem = || invalid(place, format!("{attempts} is not from 1 to {MAX_ATTEMPTS}"));
+            is_valid.then_some(attempts).ok_or_else(problem)
+        }
+    }
+}
+
+fn missed(place: &str, most_place: &str, given: Option<&str>, most: Option<u32>) -> Result<Missed, Problem> {
+    let missed = match given {
+        None | Some("run-once") => Missed::RunOnce,
+        Some("skip") => Missed::Skip,
+        Some("catch-up") => {
+            let most = most.unwrap_or(DEFAULT_CATCH_UP);
+            if !(1..=MAX_CATCH_UP).contains(&most) {
+                return Err(invalid(most_place, format!("{most} rounds are not from 1 to {MAX_CATCH_UP}")));
+            }
+            return Ok(Missed::CatchUp { most });
+        }
+        Some(other) => return Err(unknown(place, other, &["run-once", "skip", "catch-up"])),
+    };
+    if most.is_some() {
+        return Err(invalid(most_place, "it is a bound for `missed = \"catch-up\"`, which is not asked for"));
+    }
+    Ok(missed)
+}
+
+fn unknown(place: &str, given: &str, known: &[&str]) -> Problem {
+    let problem = invalid(place, format!("`{given}` is none of `{}`", known.join("`, `")));
+    match nearest(given, known) {
+        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+        None => problem,
+    }
 }
 
 /// TOML settings as JSON; dates become their text.

@@ -1,7 +1,7 @@
 //! The records that an agent writes. Each is unlike every record that it or anyone wrote before, because the fence only rises.
 
 use super::verdict::horizon;
-use super::{Now, Rules};
+use super::{Delivery, Now, Rules};
 use crate::round::{Fence, MAX_ATTEMPT, Outcome, Record, State};
 
 /// The first record of a job: the next due time is next. `last` is a fence that is known to have been claimed, in a
@@ -13,28 +13,76 @@ pub fn first_record(id: &str, rules: &Rules, last: Option<Fence>, now: Now) -> R
     Record { fence: last, ..Record::new(id, rules.schedule.after(after)) }
 }
 
+/// When a claim or renewal that is asked for now ends: a whole second, on the record; and on the monotonic clock, the
+/// same moment, so that the holder is done when the first of the others may begin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lease {
+    pub(super) until: u64,
+    pub(super) until_ms: u64,
+}
+
+impl Lease {
+    pub(super) const fn from(now: Now, rules: &Rules) -> Self {
+        let until = now.wall_seconds_within(rules.lease_ms);
+        Self { until, until_ms: now.mono_at(until) }
+    }
+
+    /// The next lease of a claim. `old_ms` is when its last one ends, on the monotonic clock.
+    pub(super) fn again(claim: &Record, old_ms: u64, rules: &Rules, now: Now) -> Self {
+        // The wall clock may have been set back in between, and others go by the timer: it moves on as time did. And at
+        // least by a second: it would be no other record, and a record that is written is never written again.
+        let moved_ms = (now.mono_ms + rules.lease_ms).saturating_sub(old_ms);
+        let until = now.wall_seconds_within(rules.lease_ms).max(claim.timer + (moved_ms / 1000).max(1));
+        let until_ms = old_ms + (until - claim.timer) * 1000;
+        Self { until, until_ms: until_ms.min(now.mono_ms + rules.lease_ms) }
+    }
+}
+
 /// A claim of `fence` over the record `old`: of another attempt at its round, or of a new round.
-pub(super) fn claim(old: &Record, fence: Fence, id: &str, module: Option<&str>, rules: &Rules, now: Now) -> Record {
+pub(super) fn claim(
+    old: &Record,
+    fence: Fence,
+    id: &str,
+    module: Option<&str>,
+    lease: Lease,
+    rules: &Rules,
+    now: Now,
+) -> Record {
+    let (state, timer) = match rules.delivery {
+        Delivery::AtLeastOnce => (State::Running, lease.until),
+        // Should we vanish, the next round is next; but not while we may run.
+        Delivery::AtMostOnce => (State::Once, lease.until.max(rules.schedule.after(fence.round))),
+    };
     Record {
         id: id.to_owned(),
-        timer: now.wall_seconds_after(rules.lease_ms),
+        timer,
         timerold: now.wall_seconds(),
         fence: Some(fence),
         returned: if fence.attempt > 1 { old.returned } else { 0 },
-        state: State::Running,
-        outcome: old.outcome.clone(),
+        state,
+        // The agent of a run that is not to be repeated vanished.
+        outcome: if old.state == State::Once { Some(Outcome::Lost) } else { old.outcome.clone() },
         module: module.map(str::to_owned),
         triggered: false,
         ..old.clone()
     }
 }
 
-/// The same claim, standing for another lease. `elapsed_ms` is the time since the claim or its last renewal.
-pub(super) fn renewal(claim: &Record, elapsed_ms: u64, rules: &Rules, now: Now) -> Record {
-    // The wall clock may have been set back in between, and others go by the timer: it moves on as time did. And at least
-    // by a second: it would be no other record, and a record that is written is never written again.
-    let moved = claim.timer + elapsed_ms.div_ceil(1000).max(1);
-    Record { timer: now.wall_seconds_after(rules.lease_ms).max(moved), ..claim.clone() }
+/// The same claim, standing for another lease.
+pub(super) fn renewal(claim: &Record, lease: Lease) -> Record {
+    Record { timer: lease.until, ..claim.clone() }
+}
+
+/// What we were to write over our claim, now that an operator has steered the job in between.
+pub(super) fn steered(record: &Record, seen: &Record) -> Record {
+    Record { paused: seen.paused.clone(), triggered: seen.triggered, extra: seen.extra.clone(), ..record.clone() }
+}
+
+/// Whether the record is still the claim that we made, whatever an operator wrote beside it.
+pub(super) fn is_same_claim(claim: &Record, seen: &Record) -> bool {
+    seen.state.is_running()
+        && (&claim.id, claim.fence, claim.state, claim.timer, claim.timerold, claim.returned)
+            == (&seen.id, seen.fence, seen.state, seen.timer, seen.timerold, seen.returned)
 }
 
 /// The end of a run: the next due time, or a retry after a backoff of `backoff_ms`.
@@ -56,9 +104,12 @@ pub(super) fn free(claim: &Record, now: Now) -> Record {
 
 /// Whether the round of this record may be attempted once more.
 pub(super) fn has_attempts(record: &Record, rules: &Rules) -> bool {
-    record.fence.is_some_and(|fence| {
-        fence.attempt < MAX_ATTEMPT && fence.attempt.saturating_sub(record.returned) < rules.attempts
-    })
+    let may_repeat = rules.delivery == Delivery::AtLeastOnce || record.state == State::Free;
+    may_repeat
+        && record.state != State::Once
+        && record.fence.is_some_and(|fence| {
+            fence.attempt < MAX_ATTEMPT && fence.attempt.saturating_sub(record.returned) < rules.attempts
+        })
 }
 
 /// A round of which every attempt's agent vanished.
@@ -68,6 +119,7 @@ pub(super) fn close(old: &Record, fence: Fence, id: &str, rules: &Rules) -> Reco
         timer: rules.schedule.after(fence.round),
         returned: 0,
         state: State::Idle,
+        triggered: false,
         outcome: Some(if old.state == State::Retry {
             old.outcome.clone().unwrap_or(Outcome::Lost)
         } else {

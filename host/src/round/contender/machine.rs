@@ -1,6 +1,7 @@
 //! The state machine itself.
 
 mod answers;
+mod settling;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -8,14 +9,16 @@ use std::mem;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::{Action, Event, Halt, Notice, Now, Rules, compose};
-use crate::round::{Fence, Outcome, Record, Revision};
+use self::settling::Settling;
+use super::compose::{self, Lease};
+use super::{Action, Event, Halt, Notice, Now, Rules};
+use crate::round::{Fence, Outcome, Record, Revision, State};
 
 /// The waits between attempts to reach an arbiter that fails.
 const TROUBLE: super::Backoff = super::Backoff { base_ms: 100, cap_ms: 5_000 };
 
 /// One agent's part in one job's rounds.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Contender {
     rules: Rules,
     id: String,
@@ -27,6 +30,12 @@ pub struct Contender {
     started: Option<Fence>,
     /// The highest fence that was seen and was due: never claimed again, whatever a hand writes.
     highest: Option<Fence>,
+    /// A claim of ours that may have been written over another one's: left alone until its lease is over.
+    abandoned: Option<Fence>,
+    /// The reason of the pause that was noticed.
+    pause: Option<String>,
+    /// When the arbiter was last asked for a read, on the monotonic clock.
+    read_ms: u64,
     /// Failures to reach the arbiter, in a row.
     troubles: u32,
     stop: Stop,
@@ -43,7 +52,7 @@ enum Stop {
     Done,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Phase {
     /// Nothing is under way; look at the record at this moment.
     Sleeping { until_ms: u64 },
@@ -55,6 +64,10 @@ enum Phase {
     Unsure { bid: Bid, until_ms: u64 },
     /// The record is being read, to learn what came of a replacement.
     Checking(Bid),
+    /// A claim was written over whatever stood there; it is read back at this moment.
+    Settling { settling: Settling, until_ms: u64 },
+    /// The record is being read, to see whether the claim still stands.
+    Confirming(Settling),
     /// A run is under way, and the arbiter is left in peace.
     Holding,
 }
@@ -69,6 +82,10 @@ struct Bid {
     value: Vec<u8>,
     /// What the record said before.
     from: Option<Record>,
+    /// When it was first asked for.
+    begun_ms: u64,
+    /// When the read was asked for that it was last asked on.
+    rests_on_ms: u64,
     /// Until when the lease that it asks for stands.
     lease_until_ms: u64,
     /// An earlier copy may have been applied, or may yet be: a refusal does not say that it was lost.
@@ -88,7 +105,7 @@ enum Intent {
 }
 
 /// A claim of ours that was won.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Run {
     fence: Fence,
     revision: Revision,
@@ -111,6 +128,9 @@ impl Contender {
             run: None,
             started: None,
             highest: None,
+            abandoned: None,
+            pause: None,
+            read_ms: now.mono_ms,
             troubles: 0,
             stop: Stop::No,
             actions: VecDeque::new(),
@@ -150,8 +170,10 @@ impl Contender {
     /// monotonic clock, in milliseconds.
     pub fn poll_timeout(&self) -> Option<u64> {
         let own = match &self.phase {
-            Phase::Sleeping { until_ms } | Phase::Unsure { until_ms, .. } => Some(*until_ms),
-            Phase::Reading | Phase::Writing(_) | Phase::Checking(_) | Phase::Holding => None,
+            Phase::Sleeping { until_ms } | Phase::Unsure { until_ms, .. } | Phase::Settling { until_ms, .. } => {
+                Some(*until_ms)
+            }
+            Phase::Reading | Phase::Writing(_) | Phase::Checking(_) | Phase::Confirming(_) | Phase::Holding => None,
         };
         let run = self.run.as_ref().filter(|run| run.ended.is_none()).map(|run| match (&self.phase, run.renew_at_ms) {
             (Phase::Holding, Some(renew_at_ms)) => run.lease_until_ms.min(renew_at_ms),
@@ -180,12 +202,13 @@ impl Contender {
         }
         match &self.phase {
             Phase::Sleeping { .. } if self.stop != Stop::No => self.done(),
-            Phase::Sleeping { until_ms } if *until_ms <= now.mono_ms => self.read(),
+            Phase::Sleeping { until_ms } if *until_ms <= now.mono_ms => self.read(now),
             Phase::Unsure { until_ms, .. } if *until_ms <= now.mono_ms => {
                 if let Phase::Unsure { bid, .. } = mem::replace(&mut self.phase, Phase::Reading) {
-                    self.look_for(bid);
+                    self.look_for(now, bid);
                 }
             }
+            Phase::Settling { until_ms, .. } if *until_ms <= now.mono_ms => self.look_again(now),
             Phase::Holding => self.advance_run(now),
             _ => {}
         }
@@ -196,7 +219,7 @@ impl Contender {
             self.run = None;
             self.actions.push_back(Action::Halt(Halt::Lapsed));
             if matches!(self.phase, Phase::Holding) {
-                self.read();
+                self.read(now);
             }
         }
     }
@@ -206,19 +229,19 @@ impl Contender {
         self.actions.push_back(Action::Halt(Halt::Shutdown));
         // While a renewal is under way its outcome decides what there is to give back: it is waited for.
         if matches!(self.phase, Phase::Holding) {
-            self.give_back(now, run.revision, run.record);
+            self.clear(now, run.revision, run.record);
         }
     }
 
     fn give_back(&mut self, now: Now, expected: Revision, claim: Record) {
         let record = compose::free(&claim, now);
-        self.bid(Intent::Free, expected, record, Some(claim), now.mono_ms);
+        self.bid(Intent::Free, expected, record, Some(claim), now, now.mono_ms);
     }
 
     /// Ends or gives back a claim of ours that stands while nothing runs for it.
     fn clear(&mut self, now: Now, expected: Revision, claim: Record) {
-        // Only what never started, or was stopped for the agent's sake, counts as no attempt.
-        if claim.fence != self.started || self.stop == Stop::GiveBack {
+        // Only what never started, or was stopped for the agent's sake and may be repeated, counts as no attempt.
+        if claim.fence != self.started || self.stop == Stop::GiveBack && claim.state == State::Running {
             self.give_back(now, expected, claim);
         } else {
             self.finish(now, expected, claim, Outcome::Stopped);
@@ -227,7 +250,7 @@ impl Contender {
 
     fn advance_run(&mut self, now: Now) {
         match &self.run {
-            None => self.read(),
+            None => self.read(now),
             Some(run) if run.ended.is_some() => {
                 if let Some(run) = self.run.take() {
                     self.finish(now, run.revision, run.record, run.ended.unwrap_or(Outcome::Stopped));
@@ -235,9 +258,9 @@ impl Contender {
             }
             Some(run) if run.renew_at_ms.is_some_and(|at| at <= now.mono_ms) => {
                 let (expected, old) = (run.revision.clone(), run.record.clone());
-                let elapsed_ms = (now.mono_ms + self.rules.lease_ms).saturating_sub(run.lease_until_ms);
-                let record = compose::renewal(&old, elapsed_ms, &self.rules, now);
-                self.bid(Intent::Renew, expected, record, Some(old), now.mono_ms + self.rules.lease_ms);
+                let lease = Lease::again(&old, run.lease_until_ms, &self.rules, now);
+                let record = compose::renewal(&old, lease);
+                self.bid(Intent::Renew, expected, record, Some(old), now, lease.until_ms);
             }
             Some(_) => {}
         }
@@ -245,8 +268,9 @@ impl Contender {
 
     fn finish(&mut self, now: Now, expected: Revision, claim: Record, outcome: Outcome) {
         let attempt = claim.fence.map_or(1, |fence| fence.attempt.saturating_sub(claim.returned));
-        let record = compose::end(&claim, outcome, self.rules.backoff.after(attempt), &self.rules, now);
-        self.bid(Intent::Finish, expected, record, Some(claim), now.mono_ms);
+        let backoff_ms = self.drawn(self.rules.backoff.after(attempt));
+        let record = compose::end(&claim, outcome, backoff_ms, &self.rules, now);
+        self.bid(Intent::Finish, expected, record, Some(claim), now, now.mono_ms);
     }
 
     fn done(&mut self) {
@@ -254,25 +278,49 @@ impl Contender {
         self.actions.push_back(Action::Done);
     }
 
-    fn read(&mut self) {
+    fn read(&mut self, now: Now) {
+        self.read_ms = now.mono_ms;
         self.phase = Phase::Reading;
         self.actions.push_back(Action::Read);
     }
 
-    fn bid(&mut self, intent: Intent, expected: Revision, record: Record, from: Option<Record>, lease_until_ms: u64) {
+    fn bid(
+        &mut self,
+        intent: Intent,
+        expected: Revision,
+        record: Record,
+        from: Option<Record>,
+        now: Now,
+        lease_until_ms: u64,
+    ) {
         let value = self.rules.seal.seal(&record);
-        self.ask(Bid { intent, expected, record, value, from, lease_until_ms, doubtful: false, refused: false });
+        let (begun_ms, rests_on_ms) = (now.mono_ms, self.read_ms);
+        let (doubtful, refused) = (false, false);
+        self.ask(Bid {
+            intent,
+            expected,
+            record,
+            value,
+            from,
+            begun_ms,
+            rests_on_ms,
+            lease_until_ms,
+            doubtful,
+            refused,
+        });
     }
 
     fn ask(&mut self, mut bid: Bid) {
         bid.refused = false;
+        bid.rests_on_ms = self.read_ms;
         let (expected, value, record) = (bid.expected.clone(), bid.value.clone(), bid.record.clone());
         self.actions.push_back(Action::Replace { expected, value, record });
         self.phase = Phase::Writing(bid);
     }
 
     /// Reads the record to learn what came of a replacement.
-    fn look_for(&mut self, bid: Bid) {
+    fn look_for(&mut self, now: Now, bid: Bid) {
+        self.read_ms = now.mono_ms;
         self.phase = Phase::Checking(bid);
         self.actions.push_back(Action::Read);
     }
@@ -283,13 +331,18 @@ impl Contender {
 
     /// Sleeps for `ms`, or less where the record should be looked at before.
     fn sleep(&mut self, now: Now, ms: u64) {
-        self.phase = Phase::Sleeping { until_ms: now.mono_ms + ms.min(self.rules.reread_ms) };
+        // Not all at the same moment: so one of many notices soon what a hand wrote.
+        let most_ms = self.drawn(self.rules.reread_ms);
+        self.phase = Phase::Sleeping { until_ms: now.mono_ms + ms.min(most_ms) };
     }
 
     fn trouble(&mut self) -> u64 {
         self.troubles = self.troubles.saturating_add(1);
-        let wait = TROUBLE.after(self.troubles);
-        // Half of it is drawn, so that a thousand agents do not return in the same millisecond.
-        wait / 2 + self.rng.random_range(0..=wait / 2)
+        self.drawn(TROUBLE.after(self.troubles))
+    }
+
+    /// Half of a wait and a part of the other half, so that a thousand agents do not return in the same millisecond.
+    fn drawn(&mut self, wait_ms: u64) -> u64 {
+        wait_ms / 2 + self.rng.random_range(0..=wait_ms / 2)
     }
 }

@@ -6,6 +6,7 @@
 
 mod compose;
 mod machine;
+pub mod steer;
 mod verdict;
 
 #[cfg(test)]
@@ -32,6 +33,11 @@ impl Now {
         self.wall_ms / 1000
     }
 
+    /// The last whole second that is not later than `ms` from now.
+    const fn wall_seconds_within(self, ms: u64) -> u64 {
+        (self.wall_ms + ms) / 1000
+    }
+
     /// The first whole second that is not earlier than `ms` from now.
     const fn wall_seconds_after(self, ms: u64) -> u64 {
         (self.wall_ms + ms).div_ceil(1000)
@@ -54,14 +60,63 @@ pub struct Rules {
     pub lease_ms: u64,
     /// When to renew, in milliseconds after a claim or renewal; none where the lease outlasts the longest run.
     pub renew_ms: Option<u64>,
-    /// How often a round is attempted at most, at least 1.
+    /// How often a run may be started for a round.
+    pub delivery: Delivery,
+    /// What becomes of rounds that nobody was up for.
+    pub missed: Missed,
+    /// How late a round may begin, its first attempt that is; later ones are left out. None: however late.
+    pub start_deadline_ms: Option<u64>,
+    /// How a claim is made sure of, where the arbiter only overwrites.
+    pub settle: Option<Settle>,
+    /// How often a round is attempted at most, at least 1; once where [`Delivery::AtMostOnce`] is asked for.
     pub attempts: u32,
     /// How long a failed round waits for its next attempt.
     pub backoff: Backoff,
     /// Up to how long after the due time an agent asks, drawn anew each time.
     pub spread_ms: u64,
-    /// The longest sleep without a look at the record.
+    /// The longest sleep without a look at the record; up to half of it is left out at random.
     pub reread_ms: u64,
+}
+
+/// How often a run may be started for a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Delivery {
+    /// Until one comes to its end, or the attempts are used up.
+    #[default]
+    AtLeastOnce,
+    /// Never a second time: the claim says so in the record, and a crash loses the round.
+    AtMostOnce,
+}
+
+/// What becomes of rounds that nobody was up for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Missed {
+    /// The latest of them is run, however late.
+    #[default]
+    RunOnce,
+    /// None is run: a round that cannot begin within the start deadline ([`SKIP_AFTER_MS`] where there is none) is left out.
+    Skip,
+    /// Each is run, one after another, the latest `most` of them.
+    CatchUp {
+        /// At least 1.
+        most: u32,
+    },
+}
+
+/// How late a round may begin where missed ones are skipped and no start deadline is given.
+pub const SKIP_AFTER_MS: u64 = 60_000;
+
+/// Fischer's timed mutual exclusion, for arbiters that only overwrite: a claim that was written is read back, and stands
+/// only if nobody overwrote it.
+///
+/// It holds where no agent's claim is applied later than `wait_ms` after that agent asked for the read that it rests on.
+/// An arbiter bounds its exchanges so, and what a client gave up must not be applied later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Settle {
+    /// How long to wait after a claim was applied, before it is read back the first time.
+    pub wait_ms: u64,
+    /// How often it is read back, at least once; the others follow in `wait_ms` together.
+    pub reads: u32,
 }
 
 impl Rules {
@@ -72,6 +127,10 @@ impl Rules {
             seal: Seal::none(),
             lease_ms: 35_000,
             renew_ms: None,
+            delivery: Delivery::AtLeastOnce,
+            missed: Missed::RunOnce,
+            start_deadline_ms: None,
+            settle: None,
             attempts: 3,
             backoff: Backoff { base_ms: 1_000, cap_ms: 60_000 },
             spread_ms: 50,
@@ -224,4 +283,11 @@ pub enum Notice {
     Unknown(String),
     /// A round is due, and there is no module to run.
     NoModule,
+    /// An operator paused the job.
+    Paused {
+        /// Why, in the operator's words.
+        reason: String,
+    },
+    /// An operator took a pause back.
+    Resumed,
 }

@@ -1,8 +1,12 @@
 //! Each step of a round, driven by hand over an RRset in memory.
 
+mod delivery;
 mod doubt;
 mod hands;
+mod missed;
 mod rounds;
+mod settling;
+mod steering;
 mod stopping;
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! What a record asks an agent to do now: a pure function of the record, the rules and the time.
 
 use super::compose::has_attempts;
-use super::{Now, Rules};
+use super::{Missed, Now, Rules, SKIP_AFTER_MS};
 use crate::round::{Fence, Observation, Record, State, Unreadable};
 
 /// The record that was seen, if an agent can act on it; none where there is none.
@@ -41,15 +41,22 @@ pub(super) fn verdict(record: &Record, highest: Option<Fence>, rules: &Rules, no
     if ahead > horizon {
         return Err(Unreadable::RoundFarAhead(ahead));
     }
+    if now < record.timer {
+        return Ok(Verdict::Wait(record.timer));
+    }
+    if record.paused.is_some() && !record.triggered {
+        return Ok(Verdict::Wait(u64::MAX));
+    }
     if record.fence < highest {
         // Written by a hand, or by an agent that knows no fences: only its timer says anything.
-        return Ok(idle(record.timer, highest, rules, now));
+        return Ok(next_round(record, record.timer, highest, rules, now));
     }
     Ok(match (record.state, record.fence) {
-        (State::Idle, fence) => idle(record.timer, fence, rules, now),
-        _ if now < record.timer => Verdict::Wait(record.timer),
+        (State::Idle, fence) => next_round(record, record.timer, fence, rules, now),
+        // The round is not repeated. Its timer may be the end of its lease, and no due time.
+        (State::Once, Some(fence)) => next_round(record, rules.schedule.after(fence.round), Some(fence), rules, now),
         // A state but idle without a fence does not decode; were one made by hand, its timer alone would count.
-        (_, None) => idle(record.timer, None, rules, now),
+        (_, None) => next_round(record, record.timer, None, rules, now),
         (_, Some(fence)) if has_attempts(record, rules) => Verdict::Claim(next_attempt(fence)),
         (_, Some(fence)) => Verdict::Close(fence),
     })
@@ -61,22 +68,44 @@ pub(super) fn horizon(rules: &Rules, now: u64) -> u64 {
     (2 * turn).max(86_400) + (rules.lease_ms + rules.backoff.cap_ms).div_ceil(1000)
 }
 
-fn idle(timer: u64, last: Option<Fence>, rules: &Rules, now: u64) -> Verdict {
-    if now < timer {
-        return Verdict::Wait(timer);
-    }
-    // Rounds that nobody was up for are run once, as the latest of them.
-    let mut round = timer.max(rules.schedule.at_or_before(now));
-    if let Some(last) = last
-        && round <= last.round
-    {
-        // A record set back by hand must not set back the fence.
-        round = rules.schedule.after(last.round);
-        if now < round {
-            return Verdict::Wait(round);
+/// The next round of a record whose last one is over, where `due` is its due time.
+fn next_round(record: &Record, due: u64, last: Option<Fence>, rules: &Rules, now: u64) -> Verdict {
+    let last = last.map(|last| last.round);
+    let round = if record.triggered {
+        record.timer.max(last.map_or(0, |last| last + 1))
+    } else {
+        scheduled(due, last, rules, now)
+    };
+    if round <= now { Verdict::Claim(Fence { round, attempt: 1 }) } else { Verdict::Wait(round) }
+}
+
+/// The round to run now, or the next one, by the schedule.
+fn scheduled(due: u64, last: Option<u64>, rules: &Rules, now: u64) -> u64 {
+    let schedule = &rules.schedule;
+    let mut round = schedule.at_or_before(now);
+    if let Missed::CatchUp { most } = rules.missed {
+        for _ in 1..most {
+            if round <= due {
+                break;
+            }
+            round = schedule.at_or_before(round - 1);
         }
     }
-    Verdict::Claim(Fence { round, attempt: 1 })
+    round = round.max(due);
+    if let Some(last) = last
+        && round <= last
+    {
+        // A record set back by hand must not set back the fence.
+        round = schedule.after(last);
+    }
+    let earliest = start_deadline(rules).map_or(0, |deadline| now.saturating_sub(deadline));
+    if round < earliest { schedule.after(earliest - 1) } else { round }
+}
+
+/// How late a round may begin, in seconds.
+fn start_deadline(rules: &Rules) -> Option<u64> {
+    let skipped = (rules.missed == Missed::Skip).then_some(SKIP_AFTER_MS);
+    rules.start_deadline_ms.or(skipped).map(|deadline| deadline / 1000)
 }
 
 const fn next_attempt(fence: Fence) -> Fence {

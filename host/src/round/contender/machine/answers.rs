@@ -4,8 +4,9 @@ use std::mem;
 
 use rand::Rng;
 
+use super::super::compose::{self, Lease};
 use super::super::verdict::{Verdict, verdict};
-use super::super::{Action, Halt, Notice, Now, compose};
+use super::super::{Action, Halt, Notice, Now};
 use super::{Bid, Contender, Intent, Phase, Run, Stop};
 use crate::round::{Fence, Observation, Outcome, Record, Replaced, Revision, State, Unreadable};
 
@@ -16,6 +17,12 @@ impl Contender {
     pub(super) fn on_read(&mut self, now: Now, seen: Result<Observation, String>) {
         match mem::replace(&mut self.phase, Phase::Holding) {
             Phase::Reading => match seen {
+                Ok(_) if self.is_slow(now) => {
+                    // What was seen is too old to rest an overwriting claim on.
+                    self.notice(Notice::ReadFailed("it took too long for what its arbiter promises".to_owned()));
+                    let wait = self.trouble();
+                    self.sleep(now, wait);
+                }
                 Ok(observation) => {
                     self.troubles = 0;
                     self.decide(now, &observation);
@@ -28,22 +35,31 @@ impl Contender {
             },
             Phase::Checking(bid) => match seen {
                 Ok(observation) => self.check(now, bid, &observation),
+                // Somebody else may have the round: a run does not go on in doubt about that.
+                Err(reason) if bid.intent == Intent::Renew && bid.refused && self.is_running() => {
+                    self.notice(Notice::ReadFailed(reason));
+                    self.lost(&bid);
+                    let wait = self.trouble();
+                    self.sleep(now, wait);
+                }
                 Err(reason) => {
                     self.notice(Notice::ReadFailed(reason));
                     let until_ms = now.mono_ms + self.trouble();
                     self.phase = Phase::Unsure { bid, until_ms };
                 }
             },
+            Phase::Confirming(settling) => self.confirm(now, settling, seen),
             other => self.phase = other,
         }
     }
 
     /// What to do about the record as it stands, when we hold nothing.
-    fn decide(&mut self, now: Now, observation: &Observation) {
+    pub(super) fn decide(&mut self, now: Now, observation: &Observation) {
         let seen = observation.opened(&self.rules.seal);
         if let Ok(Some(record)) = &seen
             && record.id == self.id
-            && record.state == State::Running
+            && record.state.is_running()
+            && (record.fence.is_none() || record.fence != self.abandoned)
         {
             // A run that was stopped, or a claim that was given up as unknown and was applied after all.
             return self.clear(now, observation.revision.clone(), record.clone());
@@ -55,24 +71,25 @@ impl Contender {
             Ok(Some(record)) => record,
             Ok(None) => {
                 let record = compose::first_record(&self.id, &self.rules, self.highest, now);
-                return self.bid(Intent::Create, Revision::Absent, record, None, now.mono_ms);
+                return self.bid(Intent::Create, Revision::Absent, record, None, now, now.mono_ms);
             }
             Err(unreadable) => return self.unreadable(now, unreadable),
         };
         let verdict = verdict(&record, self.highest, &self.rules, now.wall_seconds());
         // A round that is not due yet can only be a hand's, and is forgotten when the hand takes it back.
         self.highest = self.highest.max(record.fence.filter(|fence| fence.round <= now.wall_seconds()));
+        self.tell_pause(&record);
         match verdict {
             Err(unreadable) => self.unreadable(now, unreadable),
             Ok(Verdict::Wait(until)) => {
                 self.sleep_until(now, until);
-                if record.state == State::Running {
+                if record.state == State::Running && record.timer > now.wall_seconds() {
                     self.watch(now);
                 }
             }
             Ok(Verdict::Close(fence)) => {
                 let closed = compose::close(&record, fence, &self.id, &self.rules);
-                self.bid(Intent::Close, observation.revision.clone(), closed, Some(record), now.mono_ms);
+                self.bid(Intent::Close, observation.revision.clone(), closed, Some(record), now, now.mono_ms);
             }
             Ok(Verdict::Claim(_)) if self.module.is_none() => {
                 self.notice(Notice::NoModule);
@@ -80,11 +97,23 @@ impl Contender {
                 self.sleep_until(now, next);
             }
             Ok(Verdict::Claim(fence)) => {
-                let claim = compose::claim(&record, fence, &self.id, self.module.as_deref(), &self.rules, now);
-                let lease_until_ms = now.mono_ms + self.rules.lease_ms;
-                self.bid(Intent::Claim, observation.revision.clone(), claim, Some(record), lease_until_ms);
+                let lease = Lease::from(now, &self.rules);
+                let claim = compose::claim(&record, fence, &self.id, self.module.as_deref(), lease, &self.rules, now);
+                self.bid(Intent::Claim, observation.revision.clone(), claim, Some(record), now, lease.until_ms);
             }
         }
+    }
+
+    /// Tells of a pause when it begins, when its reason changes and when it ends.
+    fn tell_pause(&mut self, record: &Record) {
+        if record.paused == self.pause {
+            return;
+        }
+        self.pause.clone_from(&record.paused);
+        self.notice(match &record.paused {
+            Some(reason) => Notice::Paused { reason: reason.clone() },
+            None => Notice::Resumed,
+        });
     }
 
     fn unreadable(&mut self, now: Now, unreadable: Unreadable) {
@@ -94,8 +123,10 @@ impl Contender {
     }
 
     /// Sleeps less while somebody's run is under way: it may be given back, or end in a retry, long before its lease does.
+    ///
+    /// Every agent draws its own wait, so that of many the first one looks soon, and the arbiter is not asked in waves.
     fn watch(&mut self, now: Now) {
-        let most = now.mono_ms + (self.rules.lease_ms / 10).max(WATCH_MS);
+        let most = now.mono_ms + self.drawn(self.rules.lease_ms / 4).max(WATCH_MS);
         if let Phase::Sleeping { until_ms } = &mut self.phase {
             *until_ms = most.min(*until_ms);
         }
@@ -118,15 +149,10 @@ impl Contender {
         };
         match outcome {
             Ok(Replaced::Applied(revision)) => self.applied(now, bid, revision),
-            // Somebody else has the round: nothing is asked before the run is stopped.
-            Ok(Replaced::Conflict) if bid.intent == Intent::Renew && !bid.doubtful && self.is_running() => {
-                self.lost(&bid);
-                self.read();
-            }
-            // Or the request arrived twice, and the second copy was refused because the first one was applied.
+            // Somebody else has the round, or an operator wrote beside our claim. Or the request arrived twice, and the second copy was refused because the first one was applied.
             Ok(Replaced::Conflict) => {
                 bid.refused = true;
-                self.look_for(bid);
+                self.look_for(now, bid);
             }
             Ok(Replaced::Unknown(reason)) => {
                 bid.doubtful = true;
@@ -150,6 +176,9 @@ impl Contender {
         if observation.is(&bid.value) {
             self.applied(now, bid, observation.revision.clone());
         } else if observation.revision != bid.expected {
+            if let Some(bid) = self.steered(&bid, observation) {
+                return self.ask(bid);
+            }
             self.lost(&bid);
             self.decide(now, observation);
         } else if bid.refused {
@@ -157,7 +186,7 @@ impl Contender {
             self.notice(Notice::WriteFailed("it was refused, although the record is what it was".to_owned()));
             let until_ms = now.mono_ms + self.trouble();
             self.phase = Phase::Unsure { bid, until_ms };
-        } else if bid.intent == Intent::Claim && (self.is_late(&bid, now) || self.stop != Stop::No) {
+        } else if bid.intent == Intent::Claim && (Self::is_late(&bid, now) || self.stop != Stop::No) {
             // No use for this very claim any more. Should it be applied after all, it is seen as ours and given back.
             self.decide(now, observation);
         } else if bid.intent == Intent::Create && bid.record.timer <= now.wall_seconds() {
@@ -172,13 +201,28 @@ impl Contender {
         }
     }
 
+    /// What to ask instead, where an operator has steered the job while we held the round.
+    fn steered(&self, bid: &Bid, observation: &Observation) -> Option<Bid> {
+        if !matches!(bid.intent, Intent::Renew | Intent::Finish | Intent::Free) {
+            return None;
+        }
+        let seen = observation.opened(&self.rules.seal).ok().flatten()?;
+        let claim = bid.from.as_ref().filter(|claim| compose::is_same_claim(claim, &seen))?;
+        let record = compose::steered(&bid.record, &seen);
+        debug_assert_eq!(claim.fence, record.fence, "a claim's end is of the same fence");
+        let value = self.rules.seal.seal(&record);
+        let expected = observation.revision.clone();
+        Some(Bid { expected, record, value, from: Some(seen), doubtful: false, ..bid.clone() })
+    }
+
     fn is_running(&self) -> bool {
         self.run.as_ref().is_some_and(|run| run.ended.is_none())
     }
 
     /// Whether a claim leaves too little time for the job by now.
-    fn is_late(&self, claim: &Bid, now: Now) -> bool {
-        claim.lease_until_ms.saturating_sub(now.mono_ms) < self.rules.lease_ms / 2
+    fn is_late(claim: &Bid, now: Now) -> bool {
+        let granted = claim.lease_until_ms.saturating_sub(claim.begun_ms);
+        claim.lease_until_ms.saturating_sub(now.mono_ms) < granted / 2
     }
 
     fn applied(&mut self, now: Now, bid: Bid, revision: Revision) {
@@ -186,7 +230,7 @@ impl Contender {
         let observation = Observation { revision, values: vec![bid.value.clone()] };
         let fence = bid.record.fence.unwrap_or(Fence { round: bid.record.timer, attempt: 1 });
         match bid.intent {
-            Intent::Claim => return self.won(now, bid, observation.revision, fence),
+            Intent::Claim => return self.claimed(now, bid, observation.revision, fence),
             Intent::Renew => return self.renewed(now, bid, observation.revision, fence),
             Intent::Create => self.notice(Notice::Created { due: bid.record.timer }),
             Intent::Finish => {
@@ -201,8 +245,8 @@ impl Contender {
         self.decide(now, &observation);
     }
 
-    fn won(&mut self, now: Now, bid: Bid, revision: Revision, fence: Fence) {
-        if self.stop != Stop::No || self.is_late(&bid, now) {
+    pub(super) fn won(&mut self, now: Now, bid: Bid, revision: Revision, fence: Fence) {
+        if self.stop != Stop::No || Self::is_late(&bid, now) {
             return self.give_back(now, revision, bid.record);
         }
         let from = bid.from.as_ref().filter(|old| old.state != State::Idle).map(|old| old.id.clone());
@@ -210,7 +254,7 @@ impl Contender {
         self.started = Some(fence);
         let previous = bid.record.outcome.clone();
         self.actions.push_back(Action::Start { fence, lease_until_ms: bid.lease_until_ms, previous });
-        self.hold(fence, revision, bid.record, bid.lease_until_ms, None);
+        self.hold(now, fence, revision, bid.record, bid.lease_until_ms, None);
     }
 
     fn renewed(&mut self, now: Now, bid: Bid, revision: Revision, fence: Fence) {
@@ -222,19 +266,29 @@ impl Contender {
         if run.ended.is_none() {
             self.actions.push_back(Action::Extend { lease_until_ms: bid.lease_until_ms });
         }
-        self.hold(fence, revision, bid.record, bid.lease_until_ms, run.ended);
+        self.hold(now, fence, revision, bid.record, bid.lease_until_ms, run.ended);
         self.advance(now);
     }
 
-    fn hold(&mut self, fence: Fence, revision: Revision, record: Record, lease_until_ms: u64, ended: Option<Outcome>) {
-        let begun_ms = lease_until_ms.saturating_sub(self.rules.lease_ms);
-        let renew_at_ms = self.rules.renew_ms.map(|after| begun_ms + after);
+    fn hold(
+        &mut self,
+        now: Now,
+        fence: Fence,
+        revision: Revision,
+        record: Record,
+        lease_until_ms: u64,
+        ended: Option<Outcome>,
+    ) {
+        // After the same part of the lease that is left as the rules say of a whole one.
+        let left_ms = lease_until_ms.saturating_sub(now.mono_ms);
+        let renew_ms = self.rules.renew_ms.filter(|_| record.state == State::Running);
+        let renew_at_ms = renew_ms.map(|after| now.mono_ms + left_ms * after / self.rules.lease_ms.max(1));
         self.run = Some(Run { fence, revision, record, lease_until_ms, renew_at_ms, ended });
         self.phase = Phase::Holding;
     }
 
     /// A replacement did not happen: the arbiter holds another record.
-    fn lost(&mut self, bid: &Bid) {
+    pub(super) fn lost(&mut self, bid: &Bid) {
         let fence = bid.record.fence.unwrap_or(Fence { round: bid.record.timer, attempt: 1 });
         match bid.intent {
             Intent::Claim => self.notice(Notice::Lost { fence }),

@@ -75,8 +75,9 @@ fn the_others_notice_soon_that_a_round_was_given_back() {
     settle(&mut b, at(60.0), &mut zone);
     a.handle(at(60.5), Event::GiveBack);
     settle(&mut a, at(60.5), &mut zone);
-    assert_eq!(b.poll_timeout(), Some(at(61.0).mono_ms));
-    assert_eq!(starts(&settle(&mut b, at(61.0), &mut zone)), [fence(60, 2)]);
+    let looks = b.poll_timeout().unwrap();
+    assert!(looks <= at(62.5).mono_ms, "within a quarter of the lease: {looks}");
+    assert_eq!(starts(&settle(&mut b, at(62.5), &mut zone)), [fence(60, 2)]);
 }
 
 #[test]
