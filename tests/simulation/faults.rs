@@ -78,9 +78,11 @@ pub(crate) enum Fault {
     Edited,
     /// A hand, or an agent that knows nothing of fences, writes a plain record.
     Plain,
+    /// An operator pauses, resumes or triggers the job.
+    Steered,
 }
 
-const KINDS: usize = Fault::Plain as usize + 1;
+const KINDS: usize = Fault::Steered as usize + 1;
 
 const NAMES: [&str; KINDS] = [
     "requests lost",
@@ -119,6 +121,7 @@ const NAMES: [&str; KINDS] = [
     "two records by hand",
     "edited by hand",
     "plain by hand",
+    "steered by an operator",
 ];
 
 /// How many of each kind.

@@ -23,6 +23,8 @@ pub(crate) enum Happening {
     Woken { agent: Start },
     /// The arbiter wrote a record in place of another one.
     Written(Written),
+    /// An operator steered the job by a conditional replacement.
+    Steered { old: Record, new: Record },
     /// A hand changed what stands at the arbiter: now it is this, or nothing, or no record.
     Hand { stands: Result<Option<Record>, Unreadable> },
     /// A run was started; its lease stands until then.

@@ -2,7 +2,7 @@
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use soloist::round::contender::{Backoff, Rules};
+use soloist::round::contender::{Backoff, Delivery, Missed, Rules, SKIP_AFTER_MS};
 use soloist::round::{Outcome, Schedule};
 
 /// The second of the Unix epoch at which every simulation begins.
@@ -18,6 +18,9 @@ pub(crate) struct Options {
     pub(crate) every: u64,
     pub(crate) lease_ms: u64,
     pub(crate) is_renewed: bool,
+    pub(crate) delivery: Delivery,
+    pub(crate) missed: Missed,
+    pub(crate) start_deadline_ms: Option<u64>,
     pub(crate) attempts: u32,
     pub(crate) backoff_ms: u64,
     pub(crate) spread_ms: u64,
@@ -63,6 +66,8 @@ pub(crate) struct Chances {
     pub(crate) stubborn: u32,
     /// Of a hand that changes the record, each second.
     pub(crate) hand: u32,
+    /// Of an operator who pauses, resumes or triggers the job, each second.
+    pub(crate) operator: u32,
     /// Of a run.
     pub(crate) retry: u32,
     pub(crate) fails: u32,
@@ -88,6 +93,13 @@ impl Options {
             every,
             lease_ms,
             is_renewed: rng.random_bool(0.6),
+            delivery: if rng.random_bool(0.2) { Delivery::AtMostOnce } else { Delivery::AtLeastOnce },
+            missed: match rng.random_range(0..10) {
+                0..6 => Missed::RunOnce,
+                6..8 => Missed::Skip,
+                _ => Missed::CatchUp { most: rng.random_range(1..=5) },
+            },
+            start_deadline_ms: rng.random_bool(0.2).then(|| pick(&mut rng, &[2_000, every * 500, every * 3_000])),
             attempts: rng.random_range(1..=4),
             backoff_ms: pick(&mut rng, &[0, 500, 1_000, 2_000]),
             spread_ms: pick(&mut rng, &[0, 0, 50, 200]),
@@ -111,6 +123,9 @@ impl Options {
             every: 60,
             lease_ms: 35_000,
             is_renewed: false,
+            delivery: Delivery::AtLeastOnce,
+            missed: Missed::RunOnce,
+            start_deadline_ms: None,
             attempts: 3,
             backoff_ms: 1_000,
             spread_ms,
@@ -131,6 +146,9 @@ impl Options {
         Rules {
             lease_ms: self.lease_ms,
             renew_ms: self.is_renewed.then_some(self.lease_ms / 2),
+            delivery: self.delivery,
+            missed: self.missed,
+            start_deadline_ms: self.start_deadline_ms,
             attempts: self.attempts,
             backoff: Backoff { base_ms: self.backoff_ms, cap_ms: 4 * self.backoff_ms },
             spread_ms: self.spread_ms,
@@ -153,7 +171,7 @@ impl Options {
     pub(crate) fn recovery_ms(&self) -> u64 {
         let longest_wait_after_trouble = 5_000;
         let lease_left = 2 * self.lease_ms + 2_000;
-        let turns = 2 * self.every * 1000;
+        let turns = (2 + self.made_up_for()) * self.every * 1000;
         self.late_ms()
             + 3 * self.timeout_ms
             + self.run_ms
@@ -162,6 +180,35 @@ impl Options {
             + 2 * longest_wait_after_trouble
             + self.skew_ms
             + turns
+    }
+
+    /// How many of the latest rounds are made up for.
+    pub(crate) fn made_up_for(&self) -> u64 {
+        if let Missed::CatchUp { most } = self.missed { most.into() } else { 1 }
+    }
+
+    /// How late a round may begin, in seconds.
+    pub(crate) fn latest_start(&self) -> Option<u64> {
+        let skipped = (self.missed == Missed::Skip).then_some(SKIP_AFTER_MS);
+        self.start_deadline_ms.or(skipped).map(|ms| ms / 1000)
+    }
+
+    /// Within so long a healthy agent does what may be done: it looks again, after a trouble that it had, or when it
+    /// next would anyway; what it asks takes its time; and what is too late to begin waits for the next due time.
+    pub(crate) fn reaction_ms(&self) -> u64 {
+        let longest_wait_after_trouble = 5_000;
+        let next_look = self.reread_ms.min(self.every * 1000);
+        let next_turn = if self.latest_start().is_some() { self.every * 1000 } else { 0 };
+        let messages = 16 * 8 * self.latency_ms;
+        let whole_second = 1_000;
+        longest_wait_after_trouble
+            + 2 * self.timeout_ms
+            + next_look
+            + next_turn
+            + self.spread_ms
+            + messages
+            + self.skew_ms
+            + whole_second
     }
 
     /// How late a round may start in good times: its reads and its claim, and clocks that differ.
@@ -212,6 +259,7 @@ impl Chances {
             no_module: up_to(20),
             outage: up_to(50),
             stubborn: up_to(30),
+            operator: if rng.random_bool(0.3) { rng.random_range(1..=100) } else { 0 },
             hand: if rng.random_bool(0.2) { rng.random_range(1..=60) } else { 0 },
             retry: rng.random_range(0..=300),
             fails: rng.random_range(0..=100),

@@ -6,12 +6,14 @@ mod arrive;
 mod hand;
 mod load;
 mod misfortune;
+mod operator;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use soloist::round::contender::steer::Steer;
 use soloist::round::contender::{Contender, Event};
 
 use crate::agent::{Agent, News};
@@ -24,6 +26,7 @@ use crate::network::{Network, Request};
 use crate::options::Options;
 
 pub(crate) use load::load;
+use operator::Steering;
 
 /// What was found.
 pub(crate) struct Outcome {
@@ -78,6 +81,9 @@ enum Due {
     Second,
     Hand,
     Repair,
+    /// An operator reads the record, and writes so much later.
+    Operator(Steer, u64),
+    Steering(Box<Steering>),
     Heal,
 }
 
@@ -219,6 +225,8 @@ impl World {
             Due::Second => self.second(),
             Due::Hand => self.hand(),
             Due::Repair => self.repair(),
+            Due::Operator(what, after_ms) => self.decide_to_steer(&what, after_ms),
+            Due::Steering(steering) => self.steer(*steering),
             Due::Heal => self.heal(),
         }
         true

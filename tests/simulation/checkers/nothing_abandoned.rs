@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use soloist::round::{Record, State};
+use soloist::round::{Fence, Record};
 
 use super::Checker;
 use crate::history::{Happening, Start, Stopped, Written};
@@ -16,6 +16,8 @@ pub(crate) struct NothingAbandoned {
     agents: HashMap<String, Start>,
     hindered: HashMap<Start, u64>,
     asked: HashMap<Start, (u64, Record)>,
+    /// Who has asked for the end of which fence.
+    ending: HashMap<Start, Fence>,
     /// When the claim that stands was asked for.
     claimed: u64,
 }
@@ -27,6 +29,7 @@ impl NothingAbandoned {
             agents: HashMap::new(),
             hindered: HashMap::new(),
             asked: HashMap::new(),
+            ending: HashMap::new(),
             claimed: 0,
         }
     }
@@ -39,9 +42,14 @@ impl NothingAbandoned {
         {
             self.claimed = *at;
         }
-        let Some(old) = old.as_ref().filter(|old| old.state == State::Running && old.id != new.id) else {
+        let Some(old) = old.as_ref().filter(|old| old.state.is_running() && old.id != new.id) else {
             return Ok(());
         };
+        // Its end was on its way while the lease ended.
+        let ending = self.agents.get(&old.id).and_then(|agent| self.ending.get(agent)).copied();
+        if ending.is_some() && ending == old.fence {
+            return Ok(());
+        }
         let hindered = self.agents.get(&old.id).and_then(|agent| self.hindered.get(agent)).copied();
         // Clocks that differ end a lease before its agent thinks so.
         if *is_over_a_hand || self.skew_ms > 0 || hindered.is_some_and(|at| at >= claimed) {
@@ -61,12 +69,15 @@ impl Checker for NothingAbandoned {
             Happening::Began { agent, id } => {
                 self.agents.insert(id.clone(), *agent);
             }
-            Happening::Asked { agent, replacement: Some(record) } if record.state == State::Running => {
+            Happening::Asked { agent, replacement: Some(record) } if record.state.is_running() => {
                 // The first time counts: what is asked again identically may be applied late.
                 let asked = self.asked.entry(*agent).or_insert_with(|| (at, record.clone()));
                 if asked.1 != *record {
                     *asked = (at, record.clone());
                 }
+            }
+            Happening::Asked { agent, replacement: Some(Record { fence: Some(fence), .. }) } => {
+                self.ending.insert(*agent, *fence);
             }
             Happening::Gone { agent }
             | Happening::Hindered { agent, .. }

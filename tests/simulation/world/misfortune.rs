@@ -73,6 +73,9 @@ impl World {
             let after = self.rng.random_range(margin..=1_000 - margin);
             self.plan(after, Due::Hand);
         }
+        if hit(&mut self.rng, chances.operator) {
+            self.operator();
+        }
         let slot = self.victim();
         let Some(agent) = self.agents[slot].as_mut() else { return };
         let start = agent.start;
@@ -127,6 +130,7 @@ impl World {
         self.network.heal();
         self.tell(&Happening::Healed);
         self.repair();
+        self.resume_the_job();
         for slot in 0..self.agents.len() {
             let after = self.rng.random_range(0..100);
             match &mut self.agents[slot] {
