@@ -67,6 +67,8 @@ pub(crate) struct Network {
     rng: SmallRng,
     chances: Chances,
     latency_ms: u64,
+    /// The longest way of a message that is slow, but not given up.
+    slow_ms: u64,
     late_ms: u64,
     is_healed: bool,
     /// Nobody reaches the arbiter before then.
@@ -82,6 +84,7 @@ impl Network {
             rng: SmallRng::seed_from_u64(options.seed ^ 0x006e_6574),
             chances: options.chances.clone(),
             latency_ms: options.latency_ms,
+            slow_ms: (8 * options.latency_ms).min(options.timeout_ms / 2 - 1),
             late_ms: options.late_ms(),
             is_healed: false,
             down_until: 0,
@@ -100,7 +103,7 @@ impl Network {
     /// How long one message takes.
     pub(crate) fn latency(&mut self) -> u64 {
         // Now and then a slow one, below what anybody gives up.
-        let most = if !self.is_healed && hit(&mut self.rng, 50) { 8 * self.latency_ms } else { self.latency_ms };
+        let most = if !self.is_healed && hit(&mut self.rng, 50) { self.slow_ms } else { self.latency_ms };
         self.rng.random_range(1..=most.max(1))
     }
 

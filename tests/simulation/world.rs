@@ -38,6 +38,8 @@ pub(crate) struct Outcome {
     pub(crate) starts: u64,
     /// Replacements that were applied.
     pub(crate) written: u64,
+    /// Requests that agents sent.
+    pub(crate) asked: u64,
     pub(crate) virtual_ms: u64,
 }
 
@@ -66,6 +68,7 @@ pub(crate) fn run(
         rounds: world.rounds,
         starts: world.starts,
         written: world.written,
+        asked: world.reads + world.updates,
         virtual_ms: world.now,
     }
 }
@@ -226,7 +229,8 @@ impl World {
             Due::Hand => self.hand(),
             Due::Repair => self.repair(),
             Due::Operator(what, after_ms) => self.decide_to_steer(&what, after_ms),
-            Due::Steering(steering) => self.steer(*steering),
+            Due::Steering(steering) if !self.is_healed => self.steer(*steering),
+            Due::Steering(_) => {}
             Due::Heal => self.heal(),
         }
         true
