@@ -17,7 +17,8 @@ pub(crate) struct Agent {
     /// The exchange under way: its number, and what was asked.
     pub(crate) exchange: Option<(u64, Question)>,
     pub(crate) run: Option<Run>,
-    pub(crate) has_module: bool,
+    /// It has no module before then.
+    pub(crate) without_until: u64,
     pub(crate) cut_off_until: u64,
     pub(crate) is_paused: bool,
     /// What happened while it stood still.
@@ -43,7 +44,8 @@ pub(crate) enum News {
     GivenUp(u64),
     /// A run has ended.
     Ended(u64, Outcome),
-    Module(bool),
+    /// Whether there is a module may have changed.
+    Module,
     Stop,
     GiveBack,
 }

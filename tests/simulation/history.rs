@@ -1,6 +1,6 @@
 //! What happens in a simulation, as the checkers see it: with the true time, which no agent knows.
 
-use soloist::round::contender::Halt;
+use soloist::round::contender::{Halt, Notice};
 use soloist::round::{Fence, Outcome, Record, Unreadable};
 
 /// One start of one agent: a process that crashed comes back as another one.
@@ -21,6 +21,8 @@ pub(crate) enum Happening {
     Answered { agent: Start },
     /// Its timer went off.
     Woken { agent: Start },
+    /// An agent's contender tells something; only for whoever reads along.
+    Noticed { agent: Start, notice: Notice },
     /// The arbiter wrote a record in place of another one.
     Written(Written),
     /// An operator steered the job by a conditional replacement.

@@ -43,8 +43,8 @@ impl Sums {
         self.virtual_ms += outcome.virtual_ms;
         self.most_agents = self.most_agents.max(options.agents);
         self.faults += &outcome.faults;
-        for violation in outcome.violations {
-            let (checker, at, problem) = (violation.checker, violation.at, violation.problem);
+        if let Some(violation) = outcome.violations.first() {
+            let (checker, at, problem) = (violation.checker, violation.at, &violation.problem);
             self.failures.push(format!(
                 "{options:?}\n`{checker}` is violated at {at} ms: {problem}\nreplay: tests/simulate --seed {seed}\n    or: \
                  SOLOIST_SEED={seed} cargo test --workspace --test simulation every_seed -- --nocapture"

@@ -267,7 +267,7 @@ impl World {
             arrived: 0,
             exchange: None,
             run: None,
-            has_module: true,
+            without_until: 0,
             cut_off_until: 0,
             is_paused: false,
             waiting: Vec::new(),
@@ -275,7 +275,7 @@ impl World {
         };
         self.agents[slot] = Some(agent);
         self.tell(&Happening::Began { agent: start, id });
-        self.bring(slot, start, News::Module(true));
+        self.bring(slot, start, News::Module);
     }
 
     /// An agent is gone, by a crash or because it was stopped.

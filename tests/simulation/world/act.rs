@@ -16,6 +16,7 @@ impl World {
     pub(super) fn act(&mut self, slot: usize) {
         while let Some(agent) = self.agents[slot].as_mut().filter(|agent| !agent.is_paused) {
             let Some(action) = agent.contender.poll_action() else { break };
+            let start = agent.start;
             if self.broken == Some(Broken::Restless) {
                 self.fidget(slot);
             }
@@ -28,7 +29,12 @@ impl World {
                 Action::Start { fence, lease_until_ms, .. } => self.start(slot, fence, lease_until_ms),
                 Action::Extend { lease_until_ms } => self.extend(slot, lease_until_ms),
                 Action::Halt(halt) => self.halt(slot, halt),
-                Action::Notice(_) => continue,
+                Action::Notice(notice) => {
+                    if let Some(trace) = self.trace {
+                        trace(self.now, &Happening::Noticed { agent: start, notice });
+                    }
+                    continue;
+                }
                 Action::Done => {
                     let back_after_ms = self.rng.random_range(0..=self.options.lease_ms);
                     self.leave(slot, back_after_ms);
@@ -114,7 +120,7 @@ impl World {
             _ => {}
         }
         agent.run = Some(Run { number, fence, lease_until });
-        let has_module = agent.has_module;
+        let has_module = agent.without_until <= now;
         self.starts += 1;
         self.rounds += u64::from(fence.round > self.last_round);
         self.last_round = self.last_round.max(fence.round);

@@ -18,20 +18,19 @@ impl World {
             News::Answered(exchange, answer) => self.answered(slot, exchange, Some(answer)),
             News::GivenUp(exchange) => self.answered(slot, exchange, None),
             News::Ended(number, outcome) => self.ended(slot, number, outcome),
-            News::Module(is_there) => Some(Event::Module(is_there.then(|| "0123456789ab".to_owned()))),
+            News::Module => self.module(slot),
             News::Stop => Some(Event::Stop),
             News::GiveBack => Some(Event::GiveBack),
         };
         let now = self.now;
-        let Some(agent) = self.agents[slot].as_mut() else { return };
-        match event {
-            Some(Event::Module(module)) => {
-                agent.has_module = module.is_some();
-                agent.contender.handle(agent.now(now), Event::Module(module));
-            }
-            Some(event) => agent.contender.handle(agent.now(now), event),
-            None => {}
+        if let (Some(agent), Some(event)) = (self.agents[slot].as_mut(), event) {
+            agent.contender.handle(agent.now(now), event);
         }
+    }
+
+    fn module(&self, slot: usize) -> Option<Event> {
+        let is_there = self.agents[slot].as_ref()?.without_until <= self.now;
+        Some(Event::Module(is_there.then(|| "0123456789ab".to_owned())))
     }
 
     /// An answer, or none in time, to what is under way.

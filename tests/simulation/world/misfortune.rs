@@ -86,9 +86,10 @@ impl World {
         let hindered = |until| Happening::Hindered { agent: start, until };
         if hit(&mut self.rng, chances.no_module) {
             self.faults.count(Fault::NoModule);
+            agent.without_until = self.now + some_time;
             self.tell(&hindered(self.now + some_time));
-            self.plan(some_time, Due::News(slot, start, News::Module(true)));
-            self.bring(slot, start, News::Module(false));
+            self.plan(some_time, Due::News(slot, start, News::Module));
+            self.bring(slot, start, News::Module);
         }
         if hit(&mut self.rng, chances.stop) {
             self.faults.count(Fault::Stop);
@@ -136,11 +137,11 @@ impl World {
             match &mut self.agents[slot] {
                 Some(agent) => {
                     let start = agent.start;
-                    agent.cut_off_until = 0;
+                    (agent.cut_off_until, agent.without_until) = (0, 0);
                     if agent.is_paused {
                         self.plan(after, Due::Resume(slot, start));
                     }
-                    self.plan(after, Due::News(slot, start, News::Module(true)));
+                    self.plan(after, Due::News(slot, start, News::Module));
                 }
                 None => self.plan(after, Due::Begin(slot)),
             }
