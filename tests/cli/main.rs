@@ -10,3 +10,4 @@ mod output;
 mod shell;
 mod signals;
 mod status;
+mod steer;

@@ -7,15 +7,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 
 use super::output::{self, WithHint as _};
+use super::write::{self, Wrote};
 use crate::agent;
 use crate::arbiter;
 use crate::config::{Arbiter, Config, Job};
 use crate::round::contender::{Now, first_record, readable};
-use crate::round::{Fence, Observation, Record, Replaced};
+use crate::round::{Fence, Observation, Record};
 use crate::runtime::clock;
-
-/// How often a write of unknown outcome is asked again.
-const TRIES: u32 = 5;
 
 /// How far ahead a claimed round can be, in seconds: as far as a clock may be wrong.
 const FAR_AHEAD: u64 = 86_400;
@@ -102,7 +100,9 @@ async fn one(args: &Args, job: &Job, arbiter: &dyn arbiter::Arbiter, id: &str) -
         }
     }
     let record = first_record(id, &job.rules, last_fence(&seen, now), now);
-    write(arbiter, &seen, &job.rules.seal.seal(&record)).await?;
+    if write::replace(arbiter, &seen, &job.rules.seal.seal(&record)).await? == Wrote::Conflict {
+        bail!("somebody else wrote at the same time: nothing was overwritten");
+    }
     let due = jiff::Timestamp::from_second(i64::try_from(record.timer)?)?;
     output::data(format_args!("job `{}`: wrote the record at {place}; the first round is due at {due}", job.name));
     Ok(true)
@@ -123,24 +123,4 @@ fn agreed() -> anyhow::Result<bool> {
 fn last_fence(seen: &Observation, now: Now) -> Option<Fence> {
     let records = seen.values.iter().filter_map(|value| Record::decode(value).ok());
     records.filter_map(|record| record.fence).filter(|fence| fence.round <= now.wall_seconds() + FAR_AHEAD).max()
-}
-
-async fn write(arbiter: &dyn arbiter::Arbiter, seen: &Observation, value: &[u8]) -> anyhow::Result<()> {
-    for _ in 0..TRIES {
-        match arbiter.replace(&seen.revision, value).await? {
-            Replaced::Applied(_) => return Ok(()),
-            Replaced::Conflict if arbiter.read().await?.is(value) => return Ok(()),
-            Replaced::Conflict => bail!("somebody else wrote at the same time: nothing was overwritten"),
-            Replaced::Unknown(_) => {
-                let now = arbiter.read().await?;
-                if now.is(value) {
-                    return Ok(());
-                }
-                if now.revision != seen.revision {
-                    bail!("somebody else wrote at the same time: nothing was overwritten");
-                }
-            }
-        }
-    }
-    bail!("no word from the arbiter whether the record was written, {TRIES} times")
 }

@@ -11,6 +11,8 @@ pub mod output;
 pub mod run;
 mod signals;
 pub mod status;
+pub mod steer;
+mod write;
 
 use std::process::ExitCode;
 
@@ -61,6 +63,12 @@ pub enum Command {
     Run(run::Args),
     /// Show a job's record as the zone's servers have it: who ran last, how it went, what is next.
     Status(status::Args),
+    /// Let no round of a job begin any more, on any agent.
+    Pause(steer::PauseArgs),
+    /// Let the rounds of a paused job begin again, with the next due time.
+    Resume(steer::Args),
+    /// Run a job once, now, whatever its schedule and a pause say: on one of its agents.
+    Trigger(steer::Args),
     /// Create a job's record, or repair one that cannot be read.
     Init(init::Args),
     /// Write and try jobs: run a module once, or see what it needs.
@@ -101,6 +109,9 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Run(args) => run::run(args).await,
             Command::Status(args) => status::run(args).await,
+            Command::Pause(args) => steer::pause(args).await,
+            Command::Resume(args) => steer::resume(args).await,
+            Command::Trigger(args) => steer::trigger(args).await,
             Command::Init(args) => init::run(args).await,
             Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,

@@ -56,7 +56,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::from(match view.condition() {
-        Condition::Fine => 0,
+        Condition::Fine | Condition::Paused => 0,
         Condition::Overdue => 1,
         Condition::Unreadable => 2,
     }))

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::config::Job;
 use crate::dns::query::Answer;
-use crate::round::contender::{Now, readable};
+use crate::round::contender::{Now, is_wanted, readable};
 use crate::round::{Outcome, Record, State};
 use crate::runtime::clean;
 
@@ -25,6 +25,7 @@ const OVERDUE: &str = "no agent has taken it: is one running, and has it a modul
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Condition {
     Fine,
+    Paused,
     Overdue,
     Unreadable,
 }
@@ -33,6 +34,7 @@ impl Condition {
     const fn text(self) -> &'static str {
         match self {
             Self::Fine => "fine",
+            Self::Paused => "paused",
             Self::Overdue => "overdue",
             Self::Unreadable => "unreadable",
         }
@@ -89,9 +91,17 @@ impl<'a> View<'a> {
     pub(super) fn condition(&self) -> Condition {
         match &self.record {
             Err(_) => Condition::Unreadable,
-            Ok(record) if self.now > record.timer + SLACK => Condition::Overdue,
+            Ok(record) if self.now > record.timer + SLACK && self.is_wanted(record) => Condition::Overdue,
+            Ok(record) if record.paused.is_some() => Condition::Paused,
             Ok(_) => Condition::Fine,
         }
+    }
+
+    /// Whether an agent would have something to do. Rounds may be left out, by a pause or by the rules of the job.
+    fn is_wanted(&self, record: &Record) -> bool {
+        let now = Now { wall_ms: self.now * 1000, mono_ms: 0 };
+        let is_paused = record.paused.is_some() && !record.triggered;
+        self.job.map_or(!is_paused, |job| is_wanted(record, &job.rules, now))
     }
 
     fn disagrees(&self, answer: &Answer) -> bool {
@@ -159,6 +169,10 @@ impl<'a> View<'a> {
         if let Some(module) = &record.module {
             lines.push(format!("  module    sha256 {module}…"));
         }
+        if let Some(reason) = &record.paused {
+            let reason = if reason.is_empty() { "no reason was given" } else { reason };
+            lines.push(format!("  paused    {reason}"));
+        }
         let until = time(record.timer, self.now);
         let expired = record.timer <= self.now;
         lines.push(match record.state {
@@ -168,6 +182,8 @@ impl<'a> View<'a> {
             State::Running | State::Once => format!("  running   {}, with a lease until {until}", record.id),
             State::Retry => format!("  next      a retry, from {until} on"),
             State::Free => "  next      given back: any agent may take it now".to_owned(),
+            State::Idle if record.triggered => format!("  next      a run that was asked for, from {until} on"),
+            State::Idle if record.paused.is_some() => "  next      none before it is resumed".to_owned(),
             State::Idle => format!("  next      {until}"),
         });
         lines
@@ -210,6 +226,8 @@ impl<'a> View<'a> {
             })),
             "outcome": record.and_then(|record| record.outcome.as_ref()).map(Outcome::code),
             "running": running.map(|record| json!({ "by": record.id, "lease_until": record.timer })),
+            "paused": record.and_then(|record| record.paused.as_deref()),
+            "triggered": record.is_some_and(|record| record.triggered),
             "next_due": record.filter(|record| !record.state.is_running()).map(|record| record.timer),
             "servers": servers,
         })

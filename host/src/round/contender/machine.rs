@@ -28,6 +28,8 @@ pub struct Contender {
     run: Option<Run>,
     /// The last fence that was handed to a run, which tells a claim that never started from one that did.
     started: Option<Fence>,
+    /// How the last run that came to an end by itself ended.
+    ended: Option<(Fence, Outcome)>,
     /// The highest fence that was seen and was due: never claimed again, whatever a hand writes.
     highest: Option<Fence>,
     /// A claim of ours that may have been written over another one's: left alone until its lease is over.
@@ -127,6 +129,7 @@ impl Contender {
             phase: Phase::Sleeping { until_ms: now.mono_ms },
             run: None,
             started: None,
+            ended: None,
             highest: None,
             abandoned: None,
             pause: None,
@@ -144,6 +147,7 @@ impl Contender {
             Event::Replaced(outcome) => self.on_replaced(now, outcome),
             Event::Ended(outcome) => {
                 if let Some(run) = &mut self.run {
+                    self.ended = Some((run.fence, outcome.clone()));
                     run.ended = Some(outcome);
                 }
             }
@@ -240,11 +244,14 @@ impl Contender {
 
     /// Ends or gives back a claim of ours that stands while nothing runs for it.
     fn clear(&mut self, now: Now, expected: Revision, claim: Record) {
+        let ended = self.ended.as_ref().filter(|(fence, _)| Some(*fence) == claim.fence);
+        let is_stopped_for_us = self.stop == Stop::GiveBack && ended.is_none() && claim.state == State::Running;
         // Only what never started, or was stopped for the agent's sake and may be repeated, counts as no attempt.
-        if claim.fence != self.started || self.stop == Stop::GiveBack && claim.state == State::Running {
+        if claim.fence != self.started || is_stopped_for_us {
             self.give_back(now, expected, claim);
         } else {
-            self.finish(now, expected, claim, Outcome::Stopped);
+            let outcome = ended.map_or(Outcome::Stopped, |(_, outcome)| outcome.clone());
+            self.finish(now, expected, claim, outcome);
         }
     }
 

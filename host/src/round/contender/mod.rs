@@ -14,7 +14,7 @@ mod tests;
 
 pub use compose::first_record;
 pub use machine::Contender;
-pub use verdict::readable;
+pub use verdict::{is_wanted, readable};
 
 use super::{Fence, Observation, Outcome, Record, Replaced, Revision, Schedule, Seal, Unreadable};
 

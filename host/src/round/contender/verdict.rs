@@ -16,6 +16,11 @@ pub fn readable(seen: &Observation, rules: &Rules, now: Now) -> Result<Option<Re
     Ok(record)
 }
 
+/// Whether the record asks an agent to do something now: to claim a round or to close one.
+pub fn is_wanted(record: &Record, rules: &Rules, now: Now) -> bool {
+    matches!(verdict(record, None, rules, now.wall_seconds()), Ok(Verdict::Claim(_) | Verdict::Close(_)))
+}
+
 /// What an agent may do with a record that it has just read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {

@@ -83,7 +83,9 @@ impl Contender {
             Err(unreadable) => self.unreadable(now, unreadable),
             Ok(Verdict::Wait(until)) => {
                 self.sleep_until(now, until);
-                if record.state == State::Running && record.timer > now.wall_seconds() {
+                let is_under_way = record.state == State::Running && record.timer > now.wall_seconds();
+                // What is older than what was seen before may be a copy that is behind.
+                if is_under_way || record.fence < self.highest {
                     self.watch(now);
                 }
             }
@@ -246,6 +248,11 @@ impl Contender {
     }
 
     pub(super) fn won(&mut self, now: Now, bid: Bid, revision: Revision, fence: Fence) {
+        if self.started >= Some(fence) {
+            // A read that was answered from an old copy of the record made us bid for it once more.
+            return self.clear(now, revision, bid.record);
+        }
+        self.highest = self.highest.max(Some(fence));
         if self.stop != Stop::No || Self::is_late(&bid, now) {
             return self.give_back(now, revision, bid.record);
         }

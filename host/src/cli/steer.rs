@@ -1,0 +1,142 @@
+//! `soloist pause`, `resume`, `trigger`: steers every agent of a job by one conditional replacement of its record, with
+//! no connection to any of them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+
+use super::output::{self, WithHint as _};
+use super::write::{self, Wrote};
+use crate::agent;
+use crate::arbiter::Arbiter;
+use crate::config::{self, Config, Job};
+use crate::round::contender::steer::{Steer, Unsteered};
+use crate::round::contender::{Now, readable};
+use crate::round::{MAX_REASON_BYTES, Record};
+use crate::runtime::clock;
+
+/// How often it is tried anew when an agent writes at the same time.
+const TRIES: u32 = 10;
+
+/// Arguments of `resume` and `trigger`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The job.
+    name: String,
+    /// The configuration.
+    #[arg(long, short, default_value = "soloist.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// Arguments of `pause`.
+#[derive(Debug, clap::Args)]
+pub struct PauseArgs {
+    #[command(flatten)]
+    job: Args,
+    /// Why: shown by `status` and to whoever reads the record; up to 80 bytes.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT", value_parser = reason)]
+    reason: String,
+}
+
+fn reason(text: &str) -> Result<String, String> {
+    if text.len() > MAX_REASON_BYTES {
+        return Err(format!("it has {} bytes, and there is room for {MAX_REASON_BYTES} in the record", text.len()));
+    }
+    if text.contains(char::is_control) {
+        return Err("it has control characters".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// Lets no round begin any more.
+///
+/// # Errors
+/// As [`resume`].
+pub async fn pause(args: PauseArgs) -> anyhow::Result<ExitCode> {
+    steer(&args.job, &Steer::Pause { reason: args.reason }).await
+}
+
+/// Lets rounds begin again.
+///
+/// # Errors
+/// The configuration is wrong, the arbiter does not answer or refuses, or there is no record that can be acted on.
+pub async fn resume(args: Args) -> anyhow::Result<ExitCode> {
+    steer(&args, &Steer::Resume).await
+}
+
+/// Asks for one run, now.
+///
+/// # Errors
+/// As [`resume`].
+pub async fn trigger(args: Args) -> anyhow::Result<ExitCode> {
+    steer(&args, &Steer::Trigger).await
+}
+
+async fn steer(args: &Args, steer: &Steer) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&args.config)?;
+    if matches!(config.arbiter, config::Arbiter::Memory) {
+        return Err(anyhow::anyhow!("{}: the arbiter is `memory`", args.config.display()))
+            .hint("only the agent itself sees such records: there is no fleet to steer");
+    }
+    let job = config.job(&args.name)?;
+    let arbiter = agent::arbiters(&config)?.remove(&job.name).context("the job has no arbiter")?;
+    for _ in 0..TRIES {
+        let now = Now { wall_ms: clock::wall_ms(), mono_ms: clock::boot_ms() };
+        let seen = arbiter.read().await?;
+        let record = readable(&seen, &job.rules, now)
+            .with_context(|| format!("the record at {} cannot be acted on", arbiter.place()))
+            .hint(format!("`soloist init {} --repair` shows what is there and replaces it", job.name))?;
+        let Some(record) = record else {
+            return Err(anyhow::anyhow!("there is no record at {}", arbiter.place()))
+                .hint(format!("`soloist init {}` creates it, and so does the first agent", job.name));
+        };
+        let new = match steer.apply(&record, &job.rules, now) {
+            Ok(new) => new,
+            Err(nothing) => return Ok(unsteered(job, &record, &nothing)),
+        };
+        if write::replace(arbiter.as_ref(), &seen, &job.rules.seal.seal(&new)).await? == Wrote::Yes {
+            done(job, steer, &new, arbiter.as_ref());
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+    bail!("agents wrote at the same time, {TRIES} times: nothing was written")
+}
+
+/// Nothing was to be written: what was asked for holds already, or cannot be had.
+fn unsteered(job: &Job, record: &Record, nothing: &Unsteered) -> ExitCode {
+    output::data(format_args!("job `{}`: {nothing}: nothing was written", job.name));
+    match nothing {
+        Unsteered::IsPaused | Unsteered::IsNotPaused | Unsteered::IsTriggered => ExitCode::SUCCESS,
+        Unsteered::IsRunning { .. } => {
+            tracing::warn!("its lease stands until {}: ask again when the run is over", time(record.timer));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn done(job: &Job, steer: &Steer, new: &Record, arbiter: &dyn Arbiter) {
+    let (name, place) = (&job.name, arbiter.place());
+    let soon = humantime::format_duration(Duration::from_millis(job.rules.reread_ms));
+    match steer {
+        Steer::Pause { .. } if new.state.is_running() => {
+            output::data(format_args!("job `{name}`: paused at {place}; the run of `{}` may end", new.id));
+        }
+        Steer::Pause { .. } => output::data(format_args!("job `{name}`: paused at {place}")),
+        Steer::Resume => {
+            output::data(format_args!(
+                "job `{name}`: resumed at {place}; the next round is due at {}",
+                time(new.timer)
+            ));
+        }
+        Steer::Trigger => {
+            output::data(format_args!("job `{name}`: a run is asked for at {place}; an agent looks within {soon}"));
+        }
+    }
+}
+
+fn time(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    time.map_or_else(|| seconds.to_string(), |time| time.to_string())
+}
