@@ -21,6 +21,9 @@ pub(crate) struct Agent {
     pub(crate) without_until: u64,
     pub(crate) cut_off_until: u64,
     pub(crate) is_paused: bool,
+    pub(crate) paused_at: u64,
+    /// When it asked what is under way.
+    pub(crate) asked_at: u64,
     /// What happened while it stood still.
     pub(crate) waiting: Vec<News>,
     /// When its timer goes off.

@@ -28,8 +28,8 @@ impl Clock {
         mono_ms.saturating_sub(self.base_ms)
     }
 
-    /// Somebody sets its wall clock.
-    pub(crate) fn jump(&mut self, ms: i64) {
-        self.offset_ms += ms;
+    /// Both clocks stood still for so long.
+    pub(crate) fn stood_still(&mut self, ms: u64) {
+        self.base_ms = self.base_ms.saturating_sub(ms);
     }
 }

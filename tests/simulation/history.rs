@@ -22,6 +22,7 @@ pub(crate) enum Happening {
     /// Its timer went off.
     Woken { agent: Start },
     /// An agent's contender tells something; only for whoever reads along.
+    #[expect(dead_code, reason = "it is read as what `Debug` prints")]
     Noticed { agent: Start, notice: Notice },
     /// The arbiter wrote a record in place of another one.
     Written(Written),

@@ -3,6 +3,7 @@
 mod act;
 mod answers;
 mod arrive;
+mod broken;
 mod hand;
 mod load;
 mod misfortune;
@@ -13,6 +14,7 @@ use std::collections::BinaryHeap;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use soloist::round::Record;
 use soloist::round::contender::steer::Steer;
 use soloist::round::contender::{Contender, Event};
 
@@ -87,6 +89,8 @@ enum Due {
     /// An operator reads the record, and writes so much later.
     Operator(Steer, u64),
     Steering(Box<Steering>),
+    /// A broken arbiter writes what it compared before.
+    Write(Box<Record>),
     Heal,
 }
 
@@ -231,6 +235,7 @@ impl World {
             Due::Operator(what, after_ms) => self.decide_to_steer(&what, after_ms),
             Due::Steering(steering) if !self.is_healed => self.steer(*steering),
             Due::Steering(_) => {}
+            Due::Write(record) => self.write(&record),
             Due::Heal => self.heal(),
         }
         true
@@ -253,11 +258,9 @@ impl World {
         if self.broken == Some(Broken::FastClock) && slot % 2 == 1 {
             offset_ms += 30_000;
         }
-        let mut rules = self.options.rules();
-        if self.broken == Some(Broken::FewerAttempts) && slot % 2 == 1 {
-            rules.attempts = 1;
-        }
-        let clock = Clock { offset_ms, drift_ppm: 0, base_ms: self.rng.random_range(0..1_000_000) };
+        let rules = self.rules(slot);
+        let base_ms = 1_000_000_000 + self.rng.random_range(0..1_000_000);
+        let clock = Clock { offset_ms, drift_ppm: 0, base_ms };
         let seed = self.rng.random();
         let now = clock.now(self.now);
         let agent = Agent {
@@ -270,6 +273,8 @@ impl World {
             without_until: 0,
             cut_off_until: 0,
             is_paused: false,
+            paused_at: 0,
+            asked_at: 0,
             waiting: Vec::new(),
             wake: None,
         };
@@ -315,6 +320,7 @@ impl World {
         let Some(agent) = self.agent(slot, start) else { return };
         agent.is_paused = false;
         agent.wake = None;
+        self.slept(slot);
         self.act(slot);
         while let Some(agent) = self.agent(slot, start).filter(|agent| !agent.is_paused && !agent.waiting.is_empty()) {
             let waiting = agent.waiting.len();

@@ -52,7 +52,8 @@ impl World {
             agent.wake = None;
             return;
         };
-        let at = agent.true_ms(timeout).max(now);
+        let oversleeps = if self.broken == Some(Broken::Oversleeps) { 60_000 } else { 0 };
+        let at = agent.true_ms(timeout).max(now) + oversleeps;
         if agent.wake != Some(at) {
             agent.wake = Some(at);
             let start = agent.start;
@@ -72,7 +73,9 @@ impl World {
         self.numbers += 1;
         let exchange = self.numbers;
         let now = self.now;
+        let question = self.distort_question(question);
         let Some(agent) = self.agents[slot].as_mut() else { return };
+        agent.asked_at = now;
         let (start, is_cut_off) = (agent.start, agent.cut_off_until > now);
         agent.exchange = Some((exchange, question.clone()));
         if self.broken == Some(Broken::Impatient) {

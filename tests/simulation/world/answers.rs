@@ -24,7 +24,9 @@ impl World {
         };
         let now = self.now;
         if let (Some(agent), Some(event)) = (self.agents[slot].as_mut(), event) {
-            agent.contender.handle(agent.now(now), event);
+            let is_stale = self.broken == Some(Broken::StaleNow) && matches!(event, Event::Replaced(_));
+            let seen_at = if is_stale { agent.asked_at } else { now };
+            agent.contender.handle(agent.now(seen_at), event);
         }
     }
 
@@ -60,6 +62,12 @@ impl World {
     ) -> Result<Replaced, String> {
         match (self.broken, outcome, question) {
             (Some(Broken::UnknownIsWon), Ok(Replaced::Unknown(_)), Question::Replace { record, .. }) => {
+                let alone = soloist::arbiter::memory::Memory::default();
+                Ok(alone.swap(&soloist::round::Revision::Absent, &record.encode()))
+            }
+            (Some(Broken::UncheckedRenewal), Ok(Replaced::Conflict), Question::Replace { record, .. })
+                if record.state.is_running() && self.agents[slot].as_ref().is_some_and(|agent| agent.run.is_some()) =>
+            {
                 let alone = soloist::arbiter::memory::Memory::default();
                 Ok(alone.swap(&soloist::round::Revision::Absent, &record.encode()))
             }

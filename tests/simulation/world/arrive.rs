@@ -83,6 +83,10 @@ impl World {
         if self.network.stubborn_until > self.now {
             return Replaced::Conflict;
         }
+        if self.broken == Some(Broken::CompareThenWrite) {
+            let is_equal = self.network.arbiter.observe().revision == *expected;
+            return self.compare_then_write(is_equal, record);
+        }
         let is_unconditional = self.broken == Some(Broken::UnconditionalWrite)
             || self.broken == Some(Broken::UnconditionalEnd) && !record.state.is_running();
         let current = is_unconditional.then(|| self.network.arbiter.observe().revision.clone());
@@ -94,7 +98,7 @@ impl World {
         outcome
     }
 
-    fn written(&mut self, before: &Observation, new: Record) {
+    pub(super) fn written(&mut self, before: &Observation, new: Record) {
         self.written += 1;
         let written = Written { old: before.record().ok().flatten(), is_over_a_hand: self.is_a_hands, new };
         self.is_a_hands = false;

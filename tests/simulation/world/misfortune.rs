@@ -40,9 +40,9 @@ impl World {
         } else {
             self.rng.random_range(1..=if lease_ms > 5_000 { lease_ms } else { 100 })
         };
-        let until = self.now + ms;
+        let (now, until) = (self.now, self.now + ms);
         let Some(agent) = self.agents[slot].as_mut().filter(|agent| !agent.is_paused) else { return };
-        agent.is_paused = true;
+        (agent.is_paused, agent.paused_at) = (true, now);
         let start = agent.start;
         self.faults.count(if is_long { Fault::LongPause } else { Fault::Pause });
         self.tell(&Happening::Hindered { agent: start, until });
