@@ -6,9 +6,8 @@ use std::thread;
 use std::time::Duration;
 
 use crate::faults::Faults;
-use crate::history::Happening;
 use crate::options::Options;
-use crate::world;
+use crate::world::{self, Trace};
 
 /// So many failures are enough.
 const MOST_FAILURES: usize = 10;
@@ -32,7 +31,7 @@ pub(crate) struct Sums {
 
 impl Sums {
     /// Runs one seed. A failure says what failed and how to see it again.
-    pub(crate) fn run(&mut self, seed: u64, trace: Option<fn(u64, &Happening)>) {
+    pub(crate) fn run(&mut self, seed: u64, trace: Option<Trace>) {
         let options = Options::drawn(seed);
         let outcome = world::run(&options, None, trace);
         self.seeds += 1;

@@ -84,7 +84,7 @@ impl Network {
             rng: SmallRng::seed_from_u64(options.seed ^ 0x006e_6574),
             chances: options.chances.clone(),
             latency_ms: options.latency_ms,
-            slow_ms: (8 * options.latency_ms).min(options.timeout_ms / 2 - 1),
+            slow_ms: options.slow_ms,
             late_ms: options.late_ms(),
             is_healed: false,
             down_until: 0,

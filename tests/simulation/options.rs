@@ -2,7 +2,7 @@
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use soloist::round::contender::{Backoff, Delivery, Missed, Rules, SKIP_AFTER_MS};
+use soloist::round::contender::{Backoff, Delivery, Missed, Rules, SKIP_AFTER_MS, Settle};
 use soloist::round::{Outcome, Schedule};
 
 /// The second of the Unix epoch at which every simulation begins.
@@ -21,12 +21,15 @@ pub(crate) struct Options {
     pub(crate) delivery: Delivery,
     pub(crate) missed: Missed,
     pub(crate) start_deadline_ms: Option<u64>,
+    pub(crate) settle: Option<Settle>,
     pub(crate) attempts: u32,
     pub(crate) backoff_ms: u64,
     pub(crate) spread_ms: u64,
     pub(crate) reread_ms: u64,
     /// The longest way of a message in good times.
     pub(crate) latency_ms: u64,
+    /// The longest way of a message that is slow, and not given up.
+    pub(crate) slow_ms: u64,
     /// How long an agent waits for an answer.
     pub(crate) timeout_ms: u64,
     /// The shortest and the longest run.
@@ -87,6 +90,8 @@ impl Options {
         };
         let rounds = rng.random_range(8..24);
         let lease_ms = pick(&mut rng, &[2_000, 3_000, 5_000, 10_000]);
+        let latency_ms: u64 = pick(&mut rng, &[1, 5, 30]);
+        let timeout_ms = pick(&mut rng, &[300, 1_000, 2_000]);
         Self {
             seed,
             agents: rng.random_range(2..=most),
@@ -100,12 +105,14 @@ impl Options {
                 _ => Missed::CatchUp { most: rng.random_range(1..=5) },
             },
             start_deadline_ms: rng.random_bool(0.2).then(|| pick(&mut rng, &[2_000, every * 500, every * 3_000])),
+            settle: None,
             attempts: rng.random_range(1..=4),
             backoff_ms: pick(&mut rng, &[0, 500, 1_000, 2_000]),
             spread_ms: pick(&mut rng, &[0, 0, 50, 200]),
             reread_ms: pick(&mut rng, &[every * 200, every * 500, 30_000]).max(1_000),
-            latency_ms: pick(&mut rng, &[1, 5, 30]),
-            timeout_ms: pick(&mut rng, &[300, 1_000, 2_000]),
+            latency_ms,
+            slow_ms: (8 * latency_ms).min(timeout_ms / 2 - 1),
+            timeout_ms,
             least_run_ms: 0,
             run_ms: pick(&mut rng, &[100, 1_000, lease_ms - 500, lease_ms + 2_000, 3 * lease_ms]),
             lag_ms: pick(&mut rng, &[100, 1_000, 2 * lease_ms]),
@@ -126,11 +133,13 @@ impl Options {
             delivery: Delivery::AtLeastOnce,
             missed: Missed::RunOnce,
             start_deadline_ms: None,
+            settle: None,
             attempts: 3,
             backoff_ms: 1_000,
             spread_ms,
             reread_ms: 30_000,
             latency_ms: 5,
+            slow_ms: 40,
             timeout_ms: 2_000,
             least_run_ms: run_ms,
             run_ms,
@@ -138,6 +147,37 @@ impl Options {
             skew_ms: 0,
             faulty_ms: u64::MAX / 2,
             chances: Chances::default(),
+        }
+    }
+
+    /// An arbiter that only overwrites, and messages that take up to `delay_ms`; all other faults are allowed but for what
+    /// would be applied after it was given up.
+    pub(crate) fn settling(seed: u64, wait_ms: u64, delay_ms: u64) -> Self {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        Self {
+            seed,
+            agents: rng.random_range(2..=8),
+            every: 15,
+            lease_ms: 10_000,
+            settle: Some(Settle { wait_ms, reads: rng.random_range(1..=3) }),
+            spread_ms: pick(&mut rng, &[0, 0, 50]),
+            latency_ms: delay_ms,
+            slow_ms: delay_ms,
+            timeout_ms: 2 * delay_ms + 1,
+            least_run_ms: 0,
+            run_ms: pick(&mut rng, &[1_000, 9_000, 12_000]),
+            faulty_ms: 20 * 15_000,
+            chances: Chances {
+                lost_request: pick(&mut rng, &[0, 50]),
+                lost_answer: pick(&mut rng, &[0, 50]),
+                server_error: pick(&mut rng, &[0, 50]),
+                crash: pick(&mut rng, &[0, 10]),
+                pause: pick(&mut rng, &[0, 10]),
+                stop: pick(&mut rng, &[0, 10]),
+                retry: 100,
+                ..Chances::default()
+            },
+            ..Self::calm(0, 0, 0)
         }
     }
 
@@ -149,6 +189,7 @@ impl Options {
             delivery: self.delivery,
             missed: self.missed,
             start_deadline_ms: self.start_deadline_ms,
+            settle: self.settle,
             attempts: self.attempts,
             backoff: Backoff { base_ms: self.backoff_ms, cap_ms: 4 * self.backoff_ms },
             spread_ms: self.spread_ms,

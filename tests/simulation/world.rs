@@ -8,6 +8,7 @@ mod hand;
 mod load;
 mod misfortune;
 mod operator;
+mod settle;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -28,7 +29,12 @@ use crate::network::{Network, Request};
 use crate::options::Options;
 
 pub(crate) use load::load;
+pub(crate) use settle::{Settled, settle};
+
 use operator::Steering;
+
+/// Is told what happens.
+pub(crate) type Trace = fn(u64, &Happening);
 
 /// What was found.
 pub(crate) struct Outcome {
@@ -53,11 +59,7 @@ pub(crate) struct Violation {
 }
 
 /// Runs what a seed stands for. It ends at the first violation, or, where something is broken, at the first by `enough`.
-pub(crate) fn run(
-    options: &Options,
-    broken: Option<(Broken, &'static str)>,
-    trace: Option<fn(u64, &Happening)>,
-) -> Outcome {
+pub(crate) fn run(options: &Options, broken: Option<(Broken, &'static str)>, trace: Option<Trace>) -> Outcome {
     let mut world = World::new(options, broken.map(|(broken, _)| broken), trace);
     let enough = broken.map(|(_, checker)| checker);
     while !world.is_over(enough) && world.step() {}
@@ -142,14 +144,14 @@ struct World {
     written: u64,
     reads: u64,
     updates: u64,
-    trace: Option<fn(u64, &Happening)>,
+    trace: Option<Trace>,
 }
 
 /// The most violations that are kept of something broken.
 const MOST_VIOLATIONS: usize = 10_000;
 
 impl World {
-    fn new(options: &Options, broken: Option<Broken>, trace: Option<fn(u64, &Happening)>) -> Self {
+    fn new(options: &Options, broken: Option<Broken>, trace: Option<Trace>) -> Self {
         let mut world = Self {
             options: options.clone(),
             broken,

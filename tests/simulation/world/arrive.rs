@@ -87,7 +87,8 @@ impl World {
             let is_equal = self.network.arbiter.observe().revision == *expected;
             return self.compare_then_write(is_equal, record);
         }
-        let is_unconditional = self.broken == Some(Broken::UnconditionalWrite)
+        let is_unconditional = self.options.settle.is_some()
+            || self.broken == Some(Broken::UnconditionalWrite)
             || self.broken == Some(Broken::UnconditionalEnd) && !record.state.is_running();
         let current = is_unconditional.then(|| self.network.arbiter.observe().revision.clone());
         let expected = current.as_ref().unwrap_or(expected);
