@@ -7,6 +7,7 @@ mod help;
 mod init;
 mod job;
 mod output;
+mod schedule;
 mod shell;
 mod signals;
 mod status;

@@ -4,6 +4,7 @@
 
 mod driver;
 mod identity;
+mod metrics;
 mod report;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use crate::config::{self, Config};
 use crate::module::{self, Loader, Slot};
 use crate::runtime::{Engine, LoadError, Module, Prepared};
 use driver::Driver;
+use metrics::Metrics;
 
 /// How far an agent is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +62,15 @@ pub enum StartError {
     /// The capabilities cannot be set up.
     #[error("the capabilities cannot be set up")]
     Services(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The metrics cannot be served.
+    #[error("the metrics cannot be served at `{address}`")]
+    Metrics {
+        /// As in the configuration.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
     /// The engine for modules cannot be set up.
     #[error("the engine for modules cannot be set up")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -150,13 +161,18 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool
     let mut arbiters = arbiters(&config)?;
     let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
     let id = new_id(&config.agent.name);
+    let metrics = Arc::new(Metrics::new(config.jobs.iter().map(|job| job.name.as_str()), arbiters.values()));
+    let _serving = match config.agent.metrics {
+        Some(address) => Some(metrics::serve(address, Arc::clone(&metrics)).await?),
+        None => None,
+    };
     let mut drivers = JoinSet::new();
     for job in &config.jobs {
         let Some(arbiter) = arbiters.remove(&job.name) else { continue };
         announce(job, arbiter.as_ref(), &id);
         let span = tracing::info_span!("job", job = %job.name);
         let slot = span.in_scope(|| Slot::start(job.module.clone(), loader(&engine, &services, job), client.clone()));
-        let driver = Driver::new(job.clone(), id.clone(), arbiter, slot, stop.clone());
+        let driver = Driver::new(job.clone(), id.clone(), arbiter, slot, stop.clone(), Arc::clone(&metrics));
         drivers.spawn(driver.run().instrument(span));
     }
     if config.jobs.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::arbiter::clock::News;
 use crate::round::contender::{Halt, Notice};
 use crate::round::{Fence, Outcome, Unreadable};
 
@@ -86,6 +87,25 @@ impl Reporter {
         tracing::warn!(event = "halted", round, attempt, "stopped the run: {reason}");
     }
 
+    /// Says how this machine's clock does.
+    pub(super) fn skew(news: News, place: &str) {
+        match news {
+            News::Off { ahead_ms, within_ms } => {
+                let side = if ahead_ms < 0 { "behind" } else { "ahead of" };
+                let (by, within) = (seconds(ahead_ms.unsigned_abs()), seconds(within_ms));
+                tracing::warn!(
+                    event = "skew",
+                    ahead_ms,
+                    within_ms,
+                    "this machine's clock is {by} s {side} the arbiter's at {place}, within {within} s: rounds go by the arbiter's; hint: set the clock, and keep it right with NTP"
+                );
+            }
+            News::Right => {
+                tracing::info!(event = "clock", "this machine's clock agrees with the arbiter's at {place} again")
+            }
+        }
+    }
+
     fn unreadable(&mut self, problem: &Unreadable, place: &str, job: &str) {
         let hint = format!("`soloist init {job} --repair` shows it and writes a new one");
         let text = format!("nobody runs: the record at {place} cannot be acted on: {problem}; hint: {hint}");
@@ -115,6 +135,12 @@ impl Reporter {
             tracing::info!(event = "recovered", "the trouble is over");
         }
     }
+}
+
+/// Milliseconds as people read them: seconds with one digit behind the point, rounded.
+fn seconds(ms: u64) -> String {
+    let tenths = ms.saturating_add(50) / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
 }
 
 fn finished(fence: Fence, outcome: &Outcome, timer: u64, retry: bool) {

@@ -13,7 +13,6 @@ use crate::arbiter;
 use crate::config::{Arbiter, Config, Job};
 use crate::round::contender::{Now, first_record, readable};
 use crate::round::{Fence, Observation, Record};
-use crate::runtime::clock;
 
 /// How far ahead a claimed round can be, in seconds: as far as a clock may be wrong.
 const FAR_AHEAD: u64 = 86_400;
@@ -74,8 +73,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// One job; false where nothing was written although something should be.
 async fn one(args: &Args, job: &Job, arbiter: &dyn arbiter::Arbiter, id: &str) -> anyhow::Result<bool> {
-    let now = Now { wall_ms: clock::wall_ms(), mono_ms: clock::boot_ms() };
     let seen = arbiter.read().await?;
+    let now = arbiter::now(arbiter);
     let place = arbiter.place();
     match readable(&seen, &job.rules, now) {
         Ok(Some(_)) => {

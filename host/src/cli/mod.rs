@@ -9,6 +9,7 @@ pub mod job;
 pub mod log;
 pub mod output;
 pub mod run;
+pub mod schedule;
 mod signals;
 pub mod status;
 pub mod steer;
@@ -63,6 +64,8 @@ pub enum Command {
     Run(run::Args),
     /// Show a job's record as the zone's servers have it: who ran last, how it went, what is next.
     Status(status::Args),
+    /// Show when a job is due next, on its time zone's clock and in UTC; nobody is asked.
+    Schedule(schedule::Args),
     /// Let no round of a job begin any more, on any agent.
     Pause(steer::PauseArgs),
     /// Let the rounds of a paused job begin again, with the next due time.
@@ -109,6 +112,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Run(args) => run::run(args).await,
             Command::Status(args) => status::run(args).await,
+            Command::Schedule(args) => schedule::run(&args),
             Command::Pause(args) => steer::pause(args).await,
             Command::Resume(args) => steer::resume(args).await,
             Command::Trigger(args) => steer::trigger(args).await,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,10 +12,11 @@ use hickory_proto::rr::Name;
 
 use self::view::{Condition, View};
 use super::output::{self, WithHint as _};
-use crate::agent::server_addr;
+use crate::agent::{self, server_addr};
+use crate::arbiter::{self, Arbiter};
+use crate::clock;
 use crate::config::{self, Config};
 use crate::dns::query::{self, Server};
-use crate::runtime::clock;
 
 mod view;
 
@@ -43,8 +45,9 @@ pub struct Args {
 /// There is no such job, or no server to ask.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let target = target(&args).await?;
-    let answers = query::ask_all(&target.record, &target.servers, args.timeout).await;
-    let view = View::new(&target.record, target.job.as_ref(), &answers, target.primary, clock::wall_ms() / 1000);
+    let asking = query::ask_all(&target.record, &target.servers, args.timeout);
+    let (answers, now) = tokio::join!(asking, now(target.arbiter.as_deref(), args.timeout));
+    let view = View::new(&target.record, target.job.as_ref(), &answers, target.primary, now);
     if args.json {
         output::data(view.json());
     } else {
@@ -62,6 +65,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }))
 }
 
+/// The second that it is by the arbiter's clock, or by this machine's where it is not shown in time.
+async fn now(arbiter: Option<&dyn Arbiter>, timeout: Duration) -> u64 {
+    let Some(arbiter) = arbiter else { return clock::wall_ms() / 1000 };
+    // What it says of the record is asked of every server in another way.
+    let _ = tokio::time::timeout(timeout, arbiter.read()).await;
+    arbiter::now(arbiter).wall_seconds()
+}
+
 fn timeout(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     let (least, most) = (Duration::from_millis(50), Duration::from_secs(60));
@@ -75,6 +86,8 @@ struct Target {
     servers: Vec<Server>,
     /// The server that arbitrates, where it is known: the others follow it.
     primary: Option<SocketAddr>,
+    /// The arbiter of the job, for its clock.
+    arbiter: Option<Arc<dyn Arbiter>>,
     note: Option<String>,
 }
 
@@ -110,9 +123,13 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
         }
         _ => None,
     };
+    let arbiter = match (&config, &job) {
+        (Some(config), Some(job)) => agent::arbiters(config)?.remove(&job.name),
+        _ => None,
+    };
     if !args.server.is_empty() {
         let servers = named(&args.server).await?;
-        return Ok(Target { record, job, servers, primary, note: None });
+        return Ok(Target { record, job, servers, primary, arbiter, note: None });
     }
     let mut servers: Vec<Server> = primary.iter().map(|addr| Server { name: None, addr: *addr }).collect();
     let mut note = None;
@@ -126,7 +143,7 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
         }
         Err(error) => note = Some(format!("only the arbiter was asked: {error}")),
     }
-    Ok(Target { record, job, servers, primary, note })
+    Ok(Target { record, job, servers, primary, arbiter, note })
 }
 
 /// The servers that were named on the command line.

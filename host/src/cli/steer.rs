@@ -10,12 +10,11 @@ use anyhow::{Context as _, bail};
 use super::output::{self, WithHint as _};
 use super::write::{self, Wrote};
 use crate::agent;
-use crate::arbiter::Arbiter;
+use crate::arbiter::{self, Arbiter};
 use crate::config::{self, Config, Job};
+use crate::round::contender::readable;
 use crate::round::contender::steer::{Steer, Unsteered};
-use crate::round::contender::{Now, readable};
 use crate::round::{MAX_REASON_BYTES, Record};
-use crate::runtime::clock;
 
 /// How often it is tried anew when an agent writes at the same time.
 const TRIES: u32 = 10;
@@ -83,8 +82,8 @@ async fn steer(args: &Args, steer: &Steer) -> anyhow::Result<ExitCode> {
     let job = config.job(&args.name)?;
     let arbiter = agent::arbiters(&config)?.remove(&job.name).context("the job has no arbiter")?;
     for _ in 0..TRIES {
-        let now = Now { wall_ms: clock::wall_ms(), mono_ms: clock::boot_ms() };
         let seen = arbiter.read().await?;
+        let now = arbiter::now(arbiter.as_ref());
         let record = readable(&seen, &job.rules, now)
             .with_context(|| format!("the record at {} cannot be acted on", arbiter.place()))
             .hint(format!("`soloist init {} --repair` shows what is there and replaces it", job.name))?;

@@ -235,7 +235,6 @@ fn example(key: &str) -> Option<&'static str> {
         "kind" => "kind = \"rfc2136\"",
         "name" => "name = \"soloist\"",
         "record" => "record = \"canary.example.com\"",
-        "every" => "every = \"60s\"",
         "module" => "module = \"jobs/canary.wasm\"",
         _ => return None,
     })

@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod raw;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,6 +72,8 @@ pub struct Agent {
     pub grace: Duration,
     /// The longest sleep without a look at a record.
     pub reread: Duration,
+    /// Where the metrics are served, over HTTP; nowhere if nothing is said.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// `[arbiter]`: where the records live.

@@ -34,6 +34,7 @@ pub(super) struct Agent {
     pub(super) name: Option<String>,
     pub(super) grace: Option<Span>,
     pub(super) reread: Option<Span>,
+    pub(super) metrics: Option<String>,
 }
 
 /// `[arbiter]`.
@@ -63,7 +64,9 @@ pub(super) struct Key {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Job {
     pub(super) record: String,
-    pub(super) every: Span,
+    pub(super) every: Option<Span>,
+    pub(super) cron: Option<String>,
+    pub(super) timezone: Option<String>,
     pub(super) module: String,
     pub(super) timeout: Option<Span>,
     pub(super) lease: Option<Span>,

@@ -117,6 +117,12 @@ struct Run {
     ended: Option<Outcome>,
 }
 
+impl Run {
+    fn is_to_be_renewed(&self, now: Now) -> bool {
+        self.renew_at_ms.is_some_and(|at| at <= now.mono_ms)
+    }
+}
+
 impl Contender {
     /// A contender that looks at the record at once. `id` must be unique to this start of this process; equal
     /// seeds and equal events give equal actions.
@@ -233,6 +239,9 @@ impl Contender {
         self.actions.push_back(Action::Halt(Halt::Shutdown));
         // While a renewal is under way its outcome decides what there is to give back: it is waited for.
         if matches!(self.phase, Phase::Holding) {
+            if self.is_too_late(&run, now) {
+                return self.read(now);
+            }
             self.clear(now, run.revision, run.record);
         }
     }
@@ -258,12 +267,19 @@ impl Contender {
     fn advance_run(&mut self, now: Now) {
         match &self.run {
             None => self.read(now),
+            Some(run) if self.is_too_late(run, now) && (run.ended.is_some() || run.is_to_be_renewed(now)) => {
+                if run.ended.is_none() {
+                    self.actions.push_back(Action::Halt(Halt::Lapsed));
+                }
+                self.run = None;
+                self.read(now);
+            }
             Some(run) if run.ended.is_some() => {
                 if let Some(run) = self.run.take() {
                     self.finish(now, run.revision, run.record, run.ended.unwrap_or(Outcome::Stopped));
                 }
             }
-            Some(run) if run.renew_at_ms.is_some_and(|at| at <= now.mono_ms) => {
+            Some(run) if run.is_to_be_renewed(now) => {
                 let (expected, old) = (run.revision.clone(), run.record.clone());
                 let lease = Lease::again(&old, run.lease_until_ms, &self.rules, now);
                 let record = compose::renewal(&old, lease);

@@ -16,13 +16,13 @@ const WATCH_MS: u64 = 1_000;
 impl Contender {
     pub(super) fn on_read(&mut self, now: Now, seen: Result<Observation, String>) {
         match mem::replace(&mut self.phase, Phase::Holding) {
+            Phase::Confirming(settling) => self.confirm(now, settling, seen),
+            // What was seen is too old to overwrite anything on its word.
+            phase if seen.is_ok() && self.is_slow(now) => {
+                self.phase = phase;
+                self.on_read(now, Err("it took too long for what its arbiter promises".to_owned()));
+            }
             Phase::Reading => match seen {
-                Ok(_) if self.is_slow(now) => {
-                    // What was seen is too old to rest an overwriting claim on.
-                    self.notice(Notice::ReadFailed("it took too long for what its arbiter promises".to_owned()));
-                    let wait = self.trouble();
-                    self.sleep(now, wait);
-                }
                 Ok(observation) => {
                     self.troubles = 0;
                     self.decide(now, &observation);
@@ -48,7 +48,6 @@ impl Contender {
                     self.phase = Phase::Unsure { bid, until_ms };
                 }
             },
-            Phase::Confirming(settling) => self.confirm(now, settling, seen),
             other => self.phase = other,
         }
     }
