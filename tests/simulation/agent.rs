@@ -12,6 +12,8 @@ pub(crate) struct Agent {
     pub(crate) start: Start,
     pub(crate) contender: Contender,
     pub(crate) clock: Clock,
+    /// It is broken: it does not look at the arbiter's clock.
+    pub(crate) trusts_its_clock: bool,
     /// The number of the last of its requests that arrived.
     pub(crate) arrived: u64,
     /// The exchange under way: its number, and what was asked.
@@ -41,8 +43,8 @@ pub(crate) struct Run {
 /// What an agent learns.
 #[derive(Debug, Clone)]
 pub(crate) enum News {
-    /// What came of an exchange.
-    Answered(u64, Answer),
+    /// What came of an exchange, and what its answer showed of the arbiter's clock.
+    Answered(u64, Answer, Option<u64>),
     /// So much time has passed since it was begun that it is given up.
     GivenUp(u64),
     /// A run has ended.
@@ -56,7 +58,7 @@ pub(crate) enum News {
 impl Agent {
     /// The time as it sees it.
     pub(crate) fn now(&self, true_ms: u64) -> Now {
-        self.clock.now(true_ms)
+        if self.trusts_its_clock { self.clock.trusted(true_ms) } else { self.clock.now(true_ms) }
     }
 
     /// The true time at which its monotonic clock shows this.

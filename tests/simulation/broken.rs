@@ -21,8 +21,8 @@ pub(crate) enum Broken {
     EndlessLease,
     /// A run may act for a lease from when its agent heard that it won, not from when it asked.
     LeaseFromAnswer,
-    /// One agent in two believes a clock that is half a minute ahead.
-    FastClock,
+    /// An agent goes by its own wall clock, whatever the arbiter's shows.
+    ClockTrusted,
     /// Some agents count attempts in another way.
     FewerAttempts,
     /// An agent reads its clock before it waits for an answer, not after.
@@ -60,7 +60,7 @@ impl Broken {
         (Self::UncheckedRenewal, "no_overlap"),
         (Self::EndlessLease, "no_overlap"),
         (Self::LeaseFromAnswer, "no_overlap"),
-        (Self::FastClock, "no_overlap"),
+        (Self::ClockTrusted, "no_overlap"),
         (Self::FewerAttempts, "no_round_lost"),
         (Self::StaleNow, "time_to_run"),
         (Self::SleepingClock, "no_overlap"),

@@ -62,6 +62,14 @@ pub(crate) enum Fault {
     Pause,
     /// It stands still for longer than a lease.
     LongPause,
+    /// An agent's wall clock is more than a minute off.
+    ClockOff,
+    /// An agent's wall clock goes too fast or too slow.
+    ClockDrifts,
+    /// Somebody sets an agent's wall clock back.
+    JumpBack,
+    /// Somebody sets it forward.
+    JumpForward,
     /// An agent is stopped when its run has ended.
     Stop,
     /// An agent is stopped at once, and gives its round back.
@@ -113,6 +121,10 @@ const NAMES: [&str; KINDS] = [
     "crashes after an end",
     "short pauses",
     "pauses longer than a lease",
+    "clocks off",
+    "clocks that drift",
+    "clocks set back",
+    "clocks set forward",
     "stops",
     "given back",
     "without module",

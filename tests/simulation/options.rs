@@ -5,6 +5,8 @@ use rand::{Rng, SeedableRng};
 use soloist::round::contender::{Backoff, Delivery, Missed, Rules, SKIP_AFTER_MS, Settle};
 use soloist::round::{Outcome, Schedule};
 
+use crate::clock::Clocks;
+
 /// The second of the Unix epoch at which every simulation begins.
 pub(crate) const EPOCH: u64 = 1_800_000_000;
 
@@ -37,7 +39,8 @@ pub(crate) struct Options {
     pub(crate) run_ms: u64,
     /// How far the secondary lags behind.
     pub(crate) lag_ms: u64,
-    /// How far the wall clocks are apart at most.
+    pub(crate) clocks: Clocks,
+    /// How far the clocks by which agents go are apart at most.
     pub(crate) skew_ms: u64,
     /// How long there are faults.
     pub(crate) faulty_ms: u64,
@@ -64,6 +67,7 @@ pub(crate) struct Chances {
     pub(crate) stop: u32,
     pub(crate) cut_off: u32,
     pub(crate) no_module: u32,
+    pub(crate) jump: u32,
     /// Of the arbiter, each second.
     pub(crate) outage: u32,
     pub(crate) stubborn: u32,
@@ -92,6 +96,14 @@ impl Options {
         let lease_ms = pick(&mut rng, &[2_000, 3_000, 5_000, 10_000]);
         let latency_ms: u64 = pick(&mut rng, &[1, 5, 30]);
         let timeout_ms = pick(&mut rng, &[300, 1_000, 2_000]);
+        let (clocks, skew_ms) = if rng.random_bool(0.2) {
+            // An answer shows a whole second of the arbiter's clock, up to 20 ms late, at any moment while it was asked
+            // for; a clock that can be right by that is not touched. Each of two agents may be off by it.
+            (Clocks::Wild, 2 * (1_000 + 20 + timeout_ms))
+        } else {
+            let apart_ms = pick(&mut rng, &[0, 0, 0, 50, 300]);
+            (Clocks::Close { apart_ms }, apart_ms)
+        };
         Self {
             seed,
             agents: rng.random_range(2..=most),
@@ -116,9 +128,10 @@ impl Options {
             least_run_ms: 0,
             run_ms: pick(&mut rng, &[100, 1_000, lease_ms - 500, lease_ms + 2_000, 3 * lease_ms]),
             lag_ms: pick(&mut rng, &[100, 1_000, 2 * lease_ms]),
-            skew_ms: pick(&mut rng, &[0, 0, 0, 50, 300]),
+            clocks,
+            skew_ms,
             faulty_ms: (rounds * every * 1000).max(15_000),
-            chances: Chances::drawn(&mut rng),
+            chances: Chances::drawn(&mut rng, clocks),
         }
     }
 
@@ -144,6 +157,7 @@ impl Options {
             least_run_ms: run_ms,
             run_ms,
             lag_ms: 0,
+            clocks: Clocks::Close { apart_ms: 0 },
             skew_ms: 0,
             faulty_ms: u64::MAX / 2,
             chances: Chances::default(),
@@ -281,7 +295,7 @@ impl Options {
 
 impl Chances {
     /// Each kind of fault is left out half of the time, so that each is also met alone.
-    fn drawn(rng: &mut SmallRng) -> Self {
+    fn drawn(rng: &mut SmallRng, clocks: Clocks) -> Self {
         let mut up_to = |most: u32| if rng.random_bool(0.5) { rng.random_range(1..=most) } else { 0 };
         Self {
             lost_request: up_to(150),
@@ -298,10 +312,12 @@ impl Chances {
             stop: up_to(20),
             cut_off: up_to(30),
             no_module: up_to(20),
+            jump: if clocks == Clocks::Wild { up_to(50) } else { 0 },
             outage: up_to(50),
             stubborn: up_to(30),
             operator: if rng.random_bool(0.3) { rng.random_range(1..=100) } else { 0 },
-            hand: if rng.random_bool(0.2) { rng.random_range(1..=60) } else { 0 },
+            // A hand keeps away from due times by more than the clocks are apart: there is no such moment here.
+            hand: if clocks != Clocks::Wild && rng.random_bool(0.2) { rng.random_range(1..=60) } else { 0 },
             retry: rng.random_range(0..=300),
             fails: rng.random_range(0..=100),
         }

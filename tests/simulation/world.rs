@@ -255,20 +255,21 @@ impl World {
         let start = self.begun;
         self.begun += 1;
         let id = if self.broken == Some(Broken::SharedId) { "host".to_owned() } else { format!("a{slot}-{start:x}") };
-        let skew = i64::try_from(self.options.skew_ms).unwrap_or(0);
-        let mut offset_ms = self.rng.random_range(0..=skew) - skew / 2;
-        if self.broken == Some(Broken::FastClock) && slot % 2 == 1 {
-            offset_ms += 30_000;
+        let clock = Clock::drawn(self.options.clocks, &mut self.rng);
+        if clock.offset_ms.abs() > 60_000 {
+            self.faults.count(Fault::ClockOff);
+        }
+        if clock.drift_ppm != 0 {
+            self.faults.count(Fault::ClockDrifts);
         }
         let rules = self.rules(slot);
-        let base_ms = 1_000_000_000 + self.rng.random_range(0..1_000_000);
-        let clock = Clock { offset_ms, drift_ppm: 0, base_ms };
         let seed = self.rng.random();
         let now = clock.now(self.now);
         let agent = Agent {
             start,
             contender: Contender::new(id.clone(), rules, seed, now),
             clock,
+            trusts_its_clock: self.broken == Some(Broken::ClockTrusted),
             arrived: 0,
             exchange: None,
             run: None,

@@ -19,7 +19,7 @@ pub(crate) struct PassedOver {
     slack: u64,
     agents: HashMap<String, Start>,
     /// When the last claim of an agent was asked for the first time.
-    asked: HashMap<Start, (u64, Fence)>,
+    asked: HashMap<Start, (u64, Record)>,
 }
 
 impl PassedOver {
@@ -69,19 +69,17 @@ impl Checker for PassedOver {
             Happening::Began { agent, id } => {
                 self.agents.insert(id.clone(), *agent);
             }
-            Happening::Asked { agent, replacement: Some(Record { state, fence: Some(fence), .. }) }
-                if state.is_running() =>
-            {
-                let asked = self.asked.entry(*agent).or_insert((at, *fence));
-                if asked.1 != *fence {
-                    *asked = (at, *fence);
+            Happening::Asked { agent, replacement: Some(claim) } if claim.state.is_running() => {
+                let asked = self.asked.entry(*agent).or_insert_with(|| (at, claim.clone()));
+                if asked.1 != *claim {
+                    *asked = (at, claim.clone());
                 }
             }
             Happening::Written(Written { old: Some(old), is_over_a_hand: false, new }) => {
                 let (Some(last), Some(fence)) = (old.fence, new.fence) else { return Ok(()) };
                 let is_scheduled = fence.round > last.round && !old.triggered;
                 let asked = self.agents.get(&new.id).and_then(|agent| self.asked.get(agent));
-                let Some((asked, _)) = asked.filter(|(_, asked)| is_scheduled && *asked == fence) else {
+                let Some((asked, _)) = asked.filter(|(_, asked)| is_scheduled && asked == new) else {
                     return Ok(());
                 };
                 return self

@@ -105,7 +105,9 @@ impl World {
                     self.plan(after, Due::Arrival(request));
                 }
             }
-            Way::Refused(after, answer) => self.plan(after, Due::News(slot, start, News::Answered(exchange, answer))),
+            Way::Refused(after, answer) => {
+                self.plan(after, Due::News(slot, start, News::Answered(exchange, answer, None)))
+            }
         }
         self.plan(self.options.timeout_ms, Due::News(slot, start, News::GivenUp(exchange)));
     }

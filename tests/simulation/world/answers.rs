@@ -15,8 +15,8 @@ impl World {
     /// Tells an agent's contender what happened.
     pub(super) fn take_in(&mut self, slot: usize, news: News) {
         let event = match news {
-            News::Answered(exchange, answer) => self.answered(slot, exchange, Some(answer)),
-            News::GivenUp(exchange) => self.answered(slot, exchange, None),
+            News::Answered(exchange, answer, second) => self.answered(slot, exchange, Some(answer), second),
+            News::GivenUp(exchange) => self.answered(slot, exchange, None, None),
             News::Ended(number, outcome) => self.ended(slot, number, outcome),
             News::Module => self.module(slot),
             News::Stop => Some(Event::Stop),
@@ -36,7 +36,8 @@ impl World {
     }
 
     /// An answer, or none in time, to what is under way.
-    fn answered(&mut self, slot: usize, exchange: u64, answer: Option<Answer>) -> Option<Event> {
+    fn answered(&mut self, slot: usize, exchange: u64, answer: Option<Answer>, second: Option<u64>) -> Option<Event> {
+        let now = self.now;
         let agent = self.agents[slot].as_mut()?;
         let start = agent.start;
         let Some((_, question)) = agent.exchange.take_if(|(number, _)| *number == exchange) else {
@@ -45,6 +46,9 @@ impl World {
             }
             return None;
         };
+        if let Some(second) = second {
+            agent.clock.saw(agent.asked_at, now, second);
+        }
         self.tell(&Happening::Answered { agent: start });
         let answer = answer.unwrap_or_else(|| silence(&question));
         match answer {

@@ -40,7 +40,8 @@ impl World {
     }
 
     fn reply(&mut self, request: &Request, answer: Answer) {
-        let news = |answer| Due::News(request.slot, request.from, News::Answered(request.exchange, answer));
+        let second = Some(EPOCH + self.now / 1000);
+        let news = |answer| Due::News(request.slot, request.from, News::Answered(request.exchange, answer, second));
         let back = self.network.latency();
         match request.reply {
             Reply::Answer | Reply::Old => self.plan(back, news(answer)),

@@ -84,6 +84,10 @@ impl World {
             agent.cut_off_until = self.now + some_time;
         }
         let hindered = |until| Happening::Hindered { agent: start, until };
+        if hit(&mut self.rng, chances.jump) {
+            let is_forward = agent.clock.jump(&mut self.rng);
+            self.faults.count(if is_forward { Fault::JumpForward } else { Fault::JumpBack });
+        }
         if hit(&mut self.rng, chances.no_module) {
             self.faults.count(Fault::NoModule);
             agent.without_until = self.now + some_time;
