@@ -69,6 +69,8 @@ pub(crate) struct Network {
     latency_ms: u64,
     /// The longest way of a message that is slow, but not given up.
     slow_ms: u64,
+    /// How much longer the way of a replacement may be.
+    write_ms: u64,
     late_ms: u64,
     is_healed: bool,
     /// Nobody reaches the arbiter before then.
@@ -85,6 +87,7 @@ impl Network {
             chances: options.chances.clone(),
             latency_ms: options.latency_ms,
             slow_ms: options.slow_ms,
+            write_ms: options.write_ms,
             late_ms: options.late_ms(),
             is_healed: false,
             down_until: 0,
@@ -109,7 +112,8 @@ impl Network {
 
     /// Sends a question; whether its agent is hindered by what happens to it.
     pub(crate) fn send(&mut self, now: u64, is_cut_off: bool, request: Request, faults: &mut Faults) -> (Way, bool) {
-        let there = self.latency();
+        let is_write = matches!(request.question, Question::Replace { .. });
+        let there = self.latency() + if is_write { self.rng.random_range(0..=self.write_ms) } else { 0 };
         if is_cut_off || self.down_until > now {
             // The connection is refused, or nothing is heard at all.
             let way = if self.rng.random_bool(0.5) {

@@ -32,6 +32,8 @@ pub(crate) struct Options {
     pub(crate) latency_ms: u64,
     /// The longest way of a message that is slow, and not given up.
     pub(crate) slow_ms: u64,
+    /// How much longer the way of a replacement may be.
+    pub(crate) write_ms: u64,
     /// How long an agent waits for an answer.
     pub(crate) timeout_ms: u64,
     /// The shortest and the longest run.
@@ -124,6 +126,7 @@ impl Options {
             reread_ms: pick(&mut rng, &[every * 200, every * 500, 30_000]).max(1_000),
             latency_ms,
             slow_ms: (8 * latency_ms).min(timeout_ms / 2 - 1),
+            write_ms: 0,
             timeout_ms,
             least_run_ms: 0,
             run_ms: pick(&mut rng, &[100, 1_000, lease_ms - 500, lease_ms + 2_000, 3 * lease_ms]),
@@ -153,6 +156,7 @@ impl Options {
             reread_ms: 30_000,
             latency_ms: 5,
             slow_ms: 40,
+            write_ms: 0,
             timeout_ms: 2_000,
             least_run_ms: run_ms,
             run_ms,
@@ -164,9 +168,9 @@ impl Options {
         }
     }
 
-    /// An arbiter that only overwrites, and messages that take up to `delay_ms`; all other faults are allowed but for what
-    /// would be applied after it was given up.
-    pub(crate) fn settling(seed: u64, wait_ms: u64, delay_ms: u64) -> Self {
+    /// An arbiter that only overwrites. A read takes up to a tenth of the settling time, and a replacement is on its way
+    /// for up to `write_ms`: where that is more than nine tenths, some are applied after they were given up.
+    pub(crate) fn settling(seed: u64, wait_ms: u64, write_ms: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed);
         Self {
             seed,
@@ -175,9 +179,10 @@ impl Options {
             lease_ms: 10_000,
             settle: Some(Settle { wait_ms, reads: rng.random_range(1..=3) }),
             spread_ms: pick(&mut rng, &[0, 0, 50]),
-            latency_ms: delay_ms,
-            slow_ms: delay_ms,
-            timeout_ms: 2 * delay_ms + 1,
+            latency_ms: wait_ms / 20,
+            slow_ms: wait_ms / 20,
+            write_ms: write_ms.saturating_sub(wait_ms / 20),
+            timeout_ms: wait_ms,
             least_run_ms: 0,
             run_ms: pick(&mut rng, &[1_000, 9_000, 12_000]),
             faulty_ms: 20 * 15_000,

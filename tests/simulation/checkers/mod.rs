@@ -10,6 +10,7 @@ mod no_round_waits;
 mod nothing_abandoned;
 mod one_exchange;
 mod one_start_a_fence;
+mod over_is_over;
 mod passed_over;
 mod progress;
 mod record_forward;
@@ -50,6 +51,7 @@ pub(crate) fn all(options: &Options) -> Vec<Box<dyn Checker>> {
         Box::new(no_overlap::NoOverlap::new(options)),
         Box::new(no_round_lost::NoRoundLost::new(options)),
         Box::new(no_round_waits::NoRoundWaits::new(options)),
+        Box::<over_is_over::OverIsOver>::default(),
         Box::new(passed_over::PassedOver::new(options)),
         Box::new(at_most_once::AtMostOnce::new(options)),
         Box::new(no_drift::NoDrift::new(options)),
