@@ -89,9 +89,9 @@ impl Options {
         let every = pick(&mut rng, &[1, 2, 5, 10, 60]);
         // Most are few, so that a million rounds stay affordable, and some are very many.
         let most = match rng.random_range(0..1_000) {
-            0..6 => 1_000,
-            6..20 => 200,
-            20..120 => 30,
+            0..3 => 1_000,
+            3..13 => 200,
+            13..113 => 30,
             _ => 5,
         };
         let rounds = rng.random_range(8..24);
