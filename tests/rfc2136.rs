@@ -291,7 +291,7 @@ async fn a_server_that_hangs_up_on_a_second_request_is_read_again_and_never_writ
     // As a server does that closes an idle connection at the moment when a request is on its way.
     let hasty = Fake::start(move |request, earlier| {
         counted.fetch_add(usize::from(is_update(request)), Ordering::SeqCst);
-        let answer = || signed(request, ResponseCode::NXDomain, &signer, None).into();
+        let answer = || signed_at(request, ResponseCode::NXDomain, &signer, local()).into();
         if earlier == 0 { answer() } else { Reply::HangUp }
     })
     .await?;
@@ -432,5 +432,41 @@ async fn a_server_that_signs_nothing_is_read_all_the_same_and_asked_the_time_onc
         ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
     }
     ensure!(updates.load(Ordering::SeqCst) == 1, "it was asked {} times", updates.load(Ordering::SeqCst));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_time_of_a_server_that_repeats_ours_is_found_by_what_it_lets_pass() -> Result<()> {
+    for seconds in [0, 1, -2, 240, -3600, 60_000] {
+        let key = Key::generate("soloist", Algorithm::HmacSha256)?;
+        let signer = key.signer();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        // As PowerDNS: the time in its signature is the request's, and it does not sign what is too far off.
+        let server = Fake::start(move |request, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let Ok(message) = Message::from_vec(request) else { return Reply::HangUp };
+            let tsig = message.signature().map(|signature| (signature.data.time, signature.data.fudge));
+            let now = local().saturating_add_signed(seconds);
+            match tsig {
+                Some((time, fudge)) if time.abs_diff(now) <= u64::from(fudge) => {
+                    signed(request, ResponseCode::NXDomain, &signer, None).into()
+                }
+                _ => unsigned(request, ResponseCode::NotAuth).into(),
+            }
+        })
+        .await?;
+        let arbiter = Rfc2136::new(options(server.address(), key))?;
+        ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
+        let first = asked.load(Ordering::SeqCst);
+        ensure!(first <= 30, "the first read took {first} questions");
+        for _ in 0..3 {
+            arbiter.read().await?;
+        }
+        let by = moved(&arbiter)?;
+        ensure!(by.abs_diff(seconds) <= 1, "the server is {seconds} s ahead, and the time was moved by {by} s");
+        let rest = asked.load(Ordering::SeqCst) - first;
+        ensure!(rest <= 12, "three reads took {rest} questions");
+    }
     Ok(())
 }

@@ -18,6 +18,8 @@ fn every_command_explains_itself() {
         "dns",
         "dns serve",
         "dns key",
+        "seal",
+        "seal key",
     ];
     let text: String = commands
         .iter()

@@ -8,6 +8,7 @@ mod init;
 mod job;
 mod output;
 mod schedule;
+mod seal;
 mod shell;
 mod signals;
 mod status;

@@ -1,4 +1,4 @@
-//! What an agent counts, as Prometheus reads it (OpenMetrics text): per job and per arbiter, no more series than the
+//! What an agent counts, as Prometheus reads it (the text of `OpenMetrics`): per job and per arbiter, no more series than the
 //! configuration and the kinds of outcomes make, and no secret.
 
 use std::fmt;

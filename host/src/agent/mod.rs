@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 pub use identity::new_id;
+pub use report::hint;
 
 use crate::arbiter::memory::Memory;
 use crate::arbiter::rfc2136::{self, Rfc2136};
@@ -23,6 +24,7 @@ use crate::arbiter::{Arbiter, Promise};
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
 use crate::module::{self, Loader, Slot};
+use crate::round::Form;
 use crate::runtime::{Engine, LoadError, Module, Prepared};
 use driver::Driver;
 use metrics::Metrics;
@@ -193,5 +195,17 @@ fn announce(job: &config::Job, arbiter: &dyn Arbiter, id: &str) {
     let promise = match arbiter.promise() {
         Promise::CompareAndSwap => "compare-and-swap: a round has exactly one winner",
     };
-    tracing::info!(job = %job.name, agent = %id, arbiter = %arbiter.place(), module = %job.module, promise, "taking part");
+    let seal = &job.rules.seal;
+    let sealed = seal.form().zip(seal.key_id()).map(|(form, key)| match form {
+        Form::Sign => format!("records are signed with the key {key}"),
+        Form::Encrypt => format!("records are encrypted with the key {key}"),
+    });
+    let sealed = sealed.as_deref();
+    tracing::info!(job = %job.name, agent = %id, arbiter = %arbiter.place(), module = %job.module, promise, seal = sealed, "taking part");
+    if sealed.is_some() && seal.accepts_unsealed() {
+        tracing::warn!(
+            job = %job.name,
+            "records without a seal are accepted, too: remove `accept-unsealed` as soon as every agent has the key"
+        );
+    }
 }

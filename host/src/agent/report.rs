@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::arbiter::clock::News;
 use crate::round::contender::{Halt, Notice};
-use crate::round::{Fence, Outcome, Unreadable};
+use crate::round::{Fence, Outcome, Unopened, Unreadable};
 
 /// How often a trouble that lasts is said again.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -101,13 +101,13 @@ impl Reporter {
                 );
             }
             News::Right => {
-                tracing::info!(event = "clock", "this machine's clock agrees with the arbiter's at {place} again")
+                tracing::info!(event = "clock", "this machine's clock agrees with the arbiter's at {place} again");
             }
         }
     }
 
     fn unreadable(&mut self, problem: &Unreadable, place: &str, job: &str) {
-        let hint = format!("`soloist init {job} --repair` shows it and writes a new one");
+        let hint = hint(problem, job);
         let text = format!("nobody runs: the record at {place} cannot be acted on: {problem}; hint: {hint}");
         match problem {
             // How far ahead it is changes with every look.
@@ -141,6 +141,28 @@ impl Reporter {
 fn seconds(ms: u64) -> String {
     let tenths = ms.saturating_add(50) / 100;
     format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// What to try where a record cannot be acted on.
+pub fn hint(problem: &Unreadable, job: &str) -> String {
+    let repair = format!("`soloist init {job} --repair` shows what is there and replaces it");
+    match problem {
+        Unreadable::Unopened(Unopened::NoKey(_)) => {
+            "name the file with its key: `keys = [{ file = \"soloist-seal.key\" }]` in `[seal]`".to_owned()
+        }
+        Unreadable::Unopened(Unopened::OtherKey(_)) => {
+            format!("add that key to `keys` in `[seal]`; if it is lost, {repair}")
+        }
+        Unreadable::Unopened(Unopened::Unsealed) => {
+            format!(
+                "{repair}; while agents go over to a seal one by one, `accept-unsealed = true` in `[seal]` accepts it"
+            )
+        }
+        Unreadable::Unopened(Unopened::Older { .. }) => {
+            format!("if it was put back on purpose, `soloist init {job} --reseal` makes it the newest")
+        }
+        _ => repair,
+    }
 }
 
 fn finished(fence: Fence, outcome: &Outcome, timer: u64, retry: bool) {

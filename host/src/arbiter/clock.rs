@@ -62,7 +62,12 @@ impl Clock {
 
     /// Takes in what an answer showed, on the clock of [`boot_ms`].
     pub fn saw(&self, answer: Shown) {
-        self.state().shown.saw(answer);
+        self.saw_from(answer, 0);
+    }
+
+    /// Takes in an answer that showed less: the server's clock was in this second, or in one of so many after it.
+    pub fn saw_from(&self, answer: Shown, more: u64) {
+        self.state().shown.saw_from(answer, more);
     }
 
     /// Whether to ask for it: no answer has shown it yet, and this was not so within the last minute.

@@ -6,10 +6,12 @@ pub mod dns;
 mod hints;
 pub mod init;
 pub mod job;
+mod keyfile;
 pub mod log;
 pub mod output;
 pub mod run;
 pub mod schedule;
+pub mod seal;
 mod signals;
 pub mod status;
 pub mod steer;
@@ -80,6 +82,9 @@ pub enum Command {
     /// The embedded authoritative DNS server, and the keys that updates are signed with.
     #[command(subcommand)]
     Dns(dns::Command),
+    /// The key that records are sealed with, against changes by others or their eyes.
+    #[command(subcommand)]
+    Seal(seal::Command),
 }
 
 impl Cli {
@@ -119,6 +124,7 @@ impl Cli {
             Command::Init(args) => init::run(args).await,
             Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,
+            Command::Seal(command) => seal::run(&command),
         }
     }
 }

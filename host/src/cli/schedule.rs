@@ -10,8 +10,8 @@ use jiff::{Timestamp, Zoned};
 use serde_json::{Value, json};
 
 use super::output::{self, WithHint as _};
+use crate::clock;
 use crate::config::{Config, Job};
-use crate::runtime::clock;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]

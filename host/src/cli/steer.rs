@@ -84,15 +84,16 @@ async fn steer(args: &Args, steer: &Steer) -> anyhow::Result<ExitCode> {
     for _ in 0..TRIES {
         let seen = arbiter.read().await?;
         let now = arbiter::now(arbiter.as_ref());
-        let record = readable(&seen, &job.rules, now)
-            .with_context(|| format!("the record at {} cannot be acted on", arbiter.place()))
-            .hint(format!("`soloist init {} --repair` shows what is there and replaces it", job.name))?;
+        let record = readable(&seen, &job.rules, now).or_else(|problem| {
+            let hint = agent::hint(&problem, &job.name);
+            Err(problem).with_context(|| format!("the record at {} cannot be acted on", arbiter.place())).hint(hint)
+        })?;
         let Some(record) = record else {
             return Err(anyhow::anyhow!("there is no record at {}", arbiter.place()))
                 .hint(format!("`soloist init {}` creates it, and so does the first agent", job.name));
         };
         let new = match steer.apply(&record, &job.rules, now) {
-            Ok(new) => new,
+            Ok(new) => job.rules.seal.numbered(new, 0, now.wall_ms),
             Err(nothing) => return Ok(unsteered(job, &record, &nothing)),
         };
         if write::replace(arbiter.as_ref(), &seen, &job.rules.seal.seal(&new)).await? == Wrote::Yes {

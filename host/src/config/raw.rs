@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) http: capability::http::HttpConfig,
     #[serde(default)]
     pub(super) slack: capability::slack::SlackConfig,
+    pub(super) seal: Option<Seal>,
     #[serde(default)]
     pub(super) job: BTreeMap<String, Job>,
 }
@@ -59,6 +60,17 @@ pub(super) struct Key {
     pub(super) secret_env: Option<String>,
 }
 
+/// `[seal]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Seal {
+    pub(super) kind: Option<String>,
+    #[serde(default)]
+    pub(super) keys: Vec<capability::SecretSource>,
+    #[serde(default)]
+    pub(super) accept_unsealed: bool,
+}
+
 /// `[job.NAME]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -78,6 +90,7 @@ pub(super) struct Job {
     pub(super) catch_up: Option<u32>,
     pub(super) start_deadline: Option<Span>,
     pub(super) memory: Option<Size>,
+    pub(super) seal: Option<String>,
     #[serde(default)]
     pub(super) grants: capability::Grants,
     #[serde(default)]

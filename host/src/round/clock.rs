@@ -97,7 +97,13 @@ impl ArbiterClock {
 
     /// Takes in what an answer showed. Answers may come in any order.
     pub fn saw(&mut self, answer: Shown) {
-        if let Some(new) = Bounds::shown(answer) {
+        self.saw_from(answer, 0);
+    }
+
+    /// Takes in an answer that showed less: the arbiter's clock was in this second, or in one of so many after it.
+    pub fn saw_from(&mut self, answer: Shown, more: u64) {
+        if let Some(mut new) = Bounds::shown(answer) {
+            new.high += i128::from(more) * 1000;
             self.known = Some(self.known.and_then(|known| known.and(new)).unwrap_or(new));
         }
     }
@@ -248,8 +254,12 @@ mod tests {
     fn answers_may_come_in_any_order() {
         let answers = [answer(0, 10), answer(300, 310), answer(620, 700)];
         let (mut one, mut other) = (ArbiterClock::new(), ArbiterClock::new());
-        answers.iter().for_each(|answer| one.saw(*answer));
-        answers.iter().rev().for_each(|answer| other.saw(*answer));
+        for answer in &answers {
+            one.saw(*answer);
+        }
+        for answer in answers.iter().rev() {
+            other.saw(*answer);
+        }
         let (one, other) = (one.bounds(700).unwrap(), other.bounds(700).unwrap());
         assert!(one.0.abs_diff(other.0) <= 2 && one.1.abs_diff(other.1) <= 2, "{one:?} {other:?}");
     }

@@ -17,4 +17,4 @@ pub use record::{
     State, Unreadable,
 };
 pub use schedule::{CronError, MAX_BEFORE, MAX_CRON, MAX_INTERVAL, Schedule};
-pub use seal::Seal;
+pub use seal::{Form, KEY_BYTES, MAX_SEAL_KEYS, Seal, SealKey, Sealed, Unopened};

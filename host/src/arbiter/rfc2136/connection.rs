@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,7 @@ pub(super) struct Server {
     timeout: Duration,
     turns: Semaphore,
     current: Mutex<Option<Arc<Connection>>>,
+    repeats_time: AtomicBool,
 }
 
 /// An answer, and when it was asked for and came, in milliseconds of [`boot_ms`].
@@ -86,7 +88,22 @@ enum Unanswered {
 
 impl Server {
     pub(super) fn new(place: String, timeout: Duration) -> Self {
-        Self { place, timeout, turns: Semaphore::new(IN_FLIGHT), current: Mutex::new(None) }
+        Self {
+            place,
+            timeout,
+            turns: Semaphore::new(IN_FLIGHT),
+            current: Mutex::new(None),
+            repeats_time: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether its signatures say our own time and not its own.
+    pub(super) fn repeats_time(&self) -> bool {
+        self.repeats_time.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_repeats_time(&self, repeats: bool) {
+        self.repeats_time.store(repeats, Ordering::Relaxed);
     }
 
     /// Sends a request and waits for its answer. Waits at most the time-out for a turn and a connection, and then

@@ -9,15 +9,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use hickory_proto::op::{DnsResponse, Message};
+use hickory_proto::op::{DnsResponse, Message, ResponseCode};
 use hickory_proto::rr::rdata::tsig::TsigError;
 use hickory_proto::rr::{Name, TSigner};
+use rand::Rng as _;
 
 use self::answer::{Asked, Signed};
 use self::connection::{Answered, Failure, Server};
 use super::clock::Clock;
 use super::tsig::Key;
 use super::{Arbiter, Error, Promise};
+use crate::clock::boot_ms;
 use crate::round::{MAX_RECORD_BYTES, Observation, Replaced, Revision, Shown};
 
 /// The TTL that a record is written with, in seconds, where nothing else is configured: what people see through a
@@ -37,6 +39,9 @@ const MAX_TIMEOUT: Duration = Duration::from_mins(1);
 /// changes nothing, and its answer is signed even by a server (PowerDNS) that says nothing of its time to whoever is further
 /// off.
 const QUERY_FUDGE: u16 = u16::MAX;
+
+/// How long ago a query is said to be signed, in seconds, at most.
+const MAX_AGO: u64 = 30;
 
 /// Which record, where, and by which key.
 #[derive(Debug, Clone)]
@@ -91,6 +96,8 @@ pub struct Rfc2136 {
 struct Judged {
     answer: DnsResponse,
     signed: Signed,
+    sent_ms: u64,
+    received_ms: u64,
 }
 
 impl Rfc2136 {
@@ -125,27 +132,35 @@ impl Rfc2136 {
         Ok(Self { server, clock, asked, key: self.key.clone(), ttl: self.ttl })
     }
 
-    /// Sends a request, signed by the arbiter's clock as far as it is known, and learns that clock from the answer.
+    /// Sends a request, signed at this second, and learns the arbiter's clock from the answer.
     ///
     /// It is signed here and not by the connection, which hides what an answer says that it cannot verify. The connection
     /// gives the message another id later; the signature keeps ours, as in an update that a secondary forwards (RFC 8945,
     /// section 4.2).
-    async fn exchange(&self, mut request: Message, signer: &TSigner) -> Result<Judged, Failure> {
+    async fn exchange(&self, mut request: Message, signer: &TSigner, at: u64) -> Result<Judged, Failure> {
         let unsigned = |reason: &str| Failure::NotSent(format!("the request could not be signed: {reason}"));
-        request.finalize(signer, self.clock.now().wall_seconds()).map_err(|error| unsigned(&error.to_string()))?;
+        request.finalize(signer, at).map_err(|error| unsigned(&error.to_string()))?;
         let mac = request.signature().map(|signature| signature.data.mac.clone()).ok_or_else(|| unsigned("no MAC"))?;
         let Answered { answer, sent_ms, received_ms } = self.server.exchange(&request).await?;
-        let signed = Signed::check(&answer, signer, &mac);
-        if let Signed::Well { second } = signed {
+        let verdict = Signed::check(&answer, signer, &mac);
+        // The time that we signed at may be ours, repeated.
+        if let Signed::Well { second } = verdict
+            && second != at
+        {
             self.clock.saw(Shown { sent_ms, received_ms, second });
         }
-        Ok(Judged { answer, signed })
+        Ok(Judged { answer, signed: verdict, sent_ms, received_ms })
+    }
+
+    /// Sends an update, once.
+    async fn update(&self, update: Message) -> Result<Judged, Failure> {
+        self.exchange(update, &self.key.signer(), self.clock.now().wall_seconds()).await
     }
 
     /// Asks for the record; once more where the connection had served before and broke.
-    async fn query(&self) -> Result<Judged, Error> {
-        let signer = self.key.signer_within(QUERY_FUDGE);
-        let query = || self.exchange(message::query(&self.asked.record), &signer);
+    async fn query(&self, at: u64, fudge: u16) -> Result<Judged, Error> {
+        let signer = self.key.signer_within(fudge);
+        let query = || self.exchange(message::query(&self.asked.record), &signer, at);
         let judged = match query().await {
             // A server may close a connection at any time. Asking twice is harmless, unlike writing twice.
             Err(Failure::Lost { reused: true, .. }) => query().await,
@@ -154,11 +169,78 @@ impl Rfc2136 {
         judged.map_err(|failure| self.unreachable(failure.to_string()))
     }
 
+    /// Asks for the record in a way that shows the server's clock.
+    async fn query_and_time(&self) -> Result<Judged, Error> {
+        if !self.server.repeats_time() {
+            // A while ago, so that a server that shows its own time is told from one that repeats ours.
+            let at = self.clock.now().wall_seconds().saturating_sub(rand::rng().random_range(1..=MAX_AGO));
+            let judged = self.query(at, QUERY_FUDGE).await?;
+            if judged.is_bad_time() && judged.is_signed() {
+                // Its clock is known by now.
+                return self.query(self.clock.now().wall_seconds(), QUERY_FUDGE).await;
+            }
+            if judged.signed != (Signed::Well { second: at }) {
+                return Ok(judged);
+            }
+            self.server.set_repeats_time(true);
+        }
+        self.query_and_guess().await
+    }
+
+    /// The same at a server that repeats our time (PowerDNS), and refuses to answer what was signed further from its own than
+    /// the request allows: usually at the first guess.
+    async fn query_and_guess(&self) -> Result<Judged, Error> {
+        // To the second; as far around as the search below may leave open.
+        for ahead in [0, -1, 1, -2, 2, -3, 3] {
+            let judged = self.guess(self.clock.now().wall_seconds().saturating_add_signed(ahead), 0).await?;
+            if judged.is_bad_time() {
+                // It shows its own time after all: it was off by as much as we had signed ago.
+                self.server.set_repeats_time(false);
+                return self.query(self.clock.now().wall_seconds(), QUERY_FUDGE).await;
+            }
+            if !judged.is_refused_unsigned() {
+                return Ok(judged);
+            }
+        }
+        let start = self.clock.now();
+        let (mut low, mut high) = (-i64::from(QUERY_FUDGE), i64::from(QUERY_FUDGE));
+        let mut last = self.guess(start.wall_seconds(), QUERY_FUDGE).await?;
+        // Halves what is left, 18 times at most; seconds that pass meanwhile are within the slack of one.
+        while high - low > 2 && !last.is_refused_unsigned() {
+            let fudge = (high - low) / 4 + 1;
+            let ahead = low + fudge;
+            let passed = (boot_ms() - start.mono_ms + start.wall_ms % 1000) / 1000;
+            let at = start.wall_seconds().saturating_add_signed(ahead) + passed;
+            let judged = self.guess(at, u16::try_from(fudge).unwrap_or(QUERY_FUDGE)).await?;
+            if judged.is_refused_unsigned() {
+                low = ahead + fudge - 1;
+            } else {
+                (low, high, last) = (low.max(ahead - fudge - 1), high.min(ahead + fudge + 1), judged);
+                if high - low <= 6 {
+                    break;
+                }
+            }
+        }
+        Ok(last)
+    }
+
+    /// Asks for the record; an answer that is signed says that the server's clock was so near.
+    async fn guess(&self, at: u64, fudge: u16) -> Result<Judged, Error> {
+        let judged = self.query(at, fudge).await?;
+        if judged.signed == (Signed::Well { second: at }) {
+            let Judged { sent_ms, received_ms, .. } = judged;
+            let fudge = u64::from(fudge);
+            self.clock.saw_from(Shown { sent_ms, received_ms, second: at.saturating_sub(fudge) }, 2 * fudge);
+        }
+        Ok(judged)
+    }
+
     /// Learns the time of a server that signs no answers to questions, by an update that changes nothing. Without an answer
     /// this machine's clock goes on to be the one to go by.
     async fn ask_the_time(&self) {
         let nothing = message::no_update(&self.asked.zone, &self.asked.record);
-        if let Err(failure) = self.exchange(nothing, &self.key.signer()).await {
+        let at = self.clock.now().wall_seconds().saturating_sub(rand::rng().random_range(1..=MAX_AGO));
+        if let Err(failure) = self.exchange(nothing, &self.key.signer(), at).await {
             tracing::debug!("the arbiter at {} does not show its clock: {failure}", self.asked.place);
         }
     }
@@ -171,11 +253,7 @@ impl Rfc2136 {
 #[async_trait]
 impl Arbiter for Rfc2136 {
     async fn read(&self) -> Result<Observation, Error> {
-        let mut judged = self.query().await?;
-        if judged.is_bad_time() && judged.is_signed() {
-            // Its clock is known by now.
-            judged = self.query().await?;
-        }
+        let judged = self.query_and_time().await?;
         let seen = answer::of_query(&judged.answer, &judged.signed, &self.asked)?;
         if self.clock.is_wanted() {
             self.ask_the_time().await;
@@ -194,7 +272,7 @@ impl Arbiter for Rfc2136 {
             // A revision that we did not make cannot be what stands there.
             return Ok(Replaced::Conflict);
         };
-        match self.exchange(update, &self.key.signer()).await {
+        match self.update(update).await {
             Ok(judged) => answer::of_update(&judged.answer, &judged.signed, &[new], &self.asked),
             Err(Failure::NotSent(reason)) => Err(self.unreachable(reason)),
             Err(failure @ (Failure::Lost { .. } | Failure::Silent(_))) => Ok(Replaced::Unknown(failure.to_string())),
@@ -217,6 +295,11 @@ impl Arbiter for Rfc2136 {
 impl Judged {
     fn is_signed(&self) -> bool {
         matches!(self.signed, Signed::Well { .. })
+    }
+
+    /// Refused as a server does that says nothing of why: of the key or the time.
+    fn is_refused_unsigned(&self) -> bool {
+        self.signed == Signed::No && self.answer.response_code == ResponseCode::NotAuth
     }
 
     fn is_bad_time(&self) -> bool {

@@ -9,10 +9,9 @@ use super::{bare, domain, millis, span, within};
 use crate::config::error::{Problem, invalid, nearest};
 use crate::config::{
     Agent, Arbiter, DEFAULT_CATCH_UP, DEFAULT_TIMEOUT, Job, LEASE_MARGIN, MAX_ATTEMPTS, MAX_CATCH_UP, MAX_TIMEOUT,
-    MIN_LEASE, MIN_START_DEADLINE, Size, raw,
+    MIN_LEASE, MIN_START_DEADLINE, Seals, Size, raw,
 };
 use crate::module::Source;
-use crate::round::Seal;
 use crate::round::contender::{Backoff, Delivery, Missed, Rules};
 use crate::runtime::Limits;
 
@@ -22,6 +21,7 @@ pub(in crate::config) fn job(
     base: &Path,
     agent: &Agent,
     arbiter: &Arbiter,
+    seals: &Seals,
 ) -> Result<Job, Problem> {
     let place = |key: &str| format!("[job.{name}] {key}");
     if name.is_empty() || name.len() > 63 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
@@ -59,7 +59,7 @@ pub(in crate::config) fn job(
     within(&place("spread"), spread, Duration::ZERO, Duration::from_secs(schedule.shortest()))?;
     let rules = Rules {
         schedule,
-        seal: Seal::none(),
+        seal: super::seal::of_job(seals, &place("seal"), raw.seal.as_deref(), &record)?,
         lease_ms: millis(lease),
         delivery,
         missed,

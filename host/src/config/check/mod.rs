@@ -3,6 +3,7 @@
 mod arbiter;
 mod job;
 mod schedule;
+mod seal;
 
 use std::net::SocketAddr;
 use std::str::FromStr as _;
@@ -12,6 +13,7 @@ use hickory_proto::rr::Name;
 
 pub(super) use arbiter::arbiter;
 pub(super) use job::job;
+pub(super) use seal::{seal, seal_key};
 
 use super::error::{Problem, invalid};
 use super::{AGENT_NAME, Agent, Job, raw};

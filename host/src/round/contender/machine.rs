@@ -38,6 +38,8 @@ pub struct Contender {
     pause: Option<String>,
     /// When the arbiter was last asked for a read, on the monotonic clock.
     read_ms: u64,
+    /// The highest count of a sealed record that was seen, or written by us and stood: an older one was put back.
+    newest: u64,
     /// Failures to reach the arbiter, in a row.
     troubles: u32,
     stop: Stop,
@@ -140,6 +142,7 @@ impl Contender {
             abandoned: None,
             pause: None,
             read_ms: now.mono_ms,
+            newest: 0,
             troubles: 0,
             stop: Stop::No,
             actions: VecDeque::new(),
@@ -316,6 +319,7 @@ impl Contender {
         now: Now,
         lease_until_ms: u64,
     ) {
+        let record = self.rules.seal.numbered(record, self.newest, now.wall_ms);
         let value = self.rules.seal.seal(&record);
         let (begun_ms, rests_on_ms) = (now.mono_ms, self.read_ms);
         let (doubtful, refused) = (false, false);

@@ -54,7 +54,10 @@ impl Contender {
 
     /// What to do about the record as it stands, when we hold nothing.
     pub(super) fn decide(&mut self, now: Now, observation: &Observation) {
-        let seen = observation.opened(&self.rules.seal);
+        let seen = self.opened(observation);
+        if let Ok(Some(record)) = &seen {
+            self.count(record);
+        }
         if let Ok(Some(record)) = &seen
             && record.id == self.id
             && record.state.is_running()
@@ -103,6 +106,17 @@ impl Contender {
                 self.bid(Intent::Claim, observation.revision.clone(), claim, Some(record), now, lease.until_ms);
             }
         }
+    }
+
+    /// The record that was seen: one that its seal opens, and no older one that was put back.
+    fn opened(&self, observation: &Observation) -> Result<Option<Record>, Unreadable> {
+        let seal = &self.rules.seal;
+        observation.opened(seal).and_then(|record| seal.not_older(record, self.newest))
+    }
+
+    /// From now on, a record with a lower count is an older one.
+    fn count(&mut self, record: &Record) {
+        self.newest = self.newest.max(record.count.unwrap_or(0));
     }
 
     /// Tells of a pause when it begins, when its reason changes and when it ends.
@@ -177,7 +191,7 @@ impl Contender {
         if observation.is(&bid.value) {
             self.applied(now, bid, observation.revision.clone());
         } else if observation.revision != bid.expected {
-            if let Some(bid) = self.steered(&bid, observation) {
+            if let Some(bid) = self.steered(now, &bid, observation) {
                 return self.ask(bid);
             }
             self.lost(&bid);
@@ -203,14 +217,16 @@ impl Contender {
     }
 
     /// What to ask instead, where an operator has steered the job while we held the round.
-    fn steered(&self, bid: &Bid, observation: &Observation) -> Option<Bid> {
+    fn steered(&mut self, now: Now, bid: &Bid, observation: &Observation) -> Option<Bid> {
         if !matches!(bid.intent, Intent::Renew | Intent::Finish | Intent::Free) {
             return None;
         }
-        let seen = observation.opened(&self.rules.seal).ok().flatten()?;
+        let seen = self.opened(observation).ok().flatten()?;
+        self.count(&seen);
         let claim = bid.from.as_ref().filter(|claim| compose::is_same_claim(claim, &seen))?;
         let record = compose::steered(&bid.record, &seen);
         debug_assert_eq!(claim.fence, record.fence, "a claim's end is of the same fence");
+        let record = self.rules.seal.numbered(record, seen.count.unwrap_or(0), now.wall_ms);
         let value = self.rules.seal.seal(&record);
         let expected = observation.revision.clone();
         Some(Bid { expected, record, value, from: Some(seen), doubtful: false, ..bid.clone() })
@@ -228,6 +244,10 @@ impl Contender {
 
     fn applied(&mut self, now: Now, bid: Bid, revision: Revision) {
         self.troubles = 0;
+        // A claim counts when it is known to stand.
+        if bid.intent != Intent::Claim {
+            self.count(&bid.record);
+        }
         let observation = Observation { revision, values: vec![bid.value.clone()] };
         let fence = bid.record.fence.unwrap_or(Fence { round: bid.record.timer, attempt: 1 });
         match bid.intent {
@@ -256,6 +276,7 @@ impl Contender {
             return self.give_back(now, revision, bid.record);
         }
         let from = bid.from.as_ref().filter(|old| old.state != State::Idle).map(|old| old.id.clone());
+        self.count(&bid.record);
         self.notice(Notice::Won { fence, from });
         self.started = Some(fence);
         let previous = bid.record.outcome.clone();
