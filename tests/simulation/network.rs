@@ -13,7 +13,12 @@ use crate::options::{Chances, Options, hit};
 #[derive(Debug, Clone)]
 pub(crate) enum Question {
     Read,
-    Replace { expected: Revision, record: Box<Record> },
+    /// `value` is the record as it is sealed.
+    Replace {
+        expected: Revision,
+        record: Box<Record>,
+        value: Vec<u8>,
+    },
 }
 
 /// What it is told.

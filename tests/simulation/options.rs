@@ -3,7 +3,7 @@
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use soloist::round::contender::{Backoff, Delivery, Missed, Rules, SKIP_AFTER_MS, Settle};
-use soloist::round::{Outcome, Schedule};
+use soloist::round::{Form, Outcome, Schedule, Seal, SealKey};
 
 use crate::clock::Clocks;
 
@@ -23,6 +23,8 @@ pub(crate) struct Options {
     pub(crate) delivery: Delivery,
     pub(crate) missed: Missed,
     pub(crate) start_deadline_ms: Option<u64>,
+    /// Whether the record is signed; then no hand writes it.
+    pub(crate) is_sealed: bool,
     pub(crate) settle: Option<Settle>,
     pub(crate) attempts: u32,
     pub(crate) backoff_ms: u64,
@@ -106,6 +108,14 @@ impl Options {
             let apart_ms = pick(&mut rng, &[0, 0, 0, 50, 300]);
             (Clocks::Close { apart_ms }, apart_ms)
         };
+        let is_sealed = rng.random_bool(0.05);
+        let mut chances = Chances::drawn(&mut rng, clocks != Clocks::Wild && !is_sealed);
+        if is_sealed {
+            chances.operator = 0;
+        }
+        if clocks != Clocks::Wild {
+            chances.jump = 0;
+        }
         Self {
             seed,
             agents: rng.random_range(2..=most),
@@ -119,6 +129,7 @@ impl Options {
                 _ => Missed::CatchUp { most: rng.random_range(1..=5) },
             },
             start_deadline_ms: rng.random_bool(0.2).then(|| pick(&mut rng, &[2_000, every * 500, every * 3_000])),
+            is_sealed,
             settle: None,
             attempts: rng.random_range(1..=4),
             backoff_ms: pick(&mut rng, &[0, 500, 1_000, 2_000]),
@@ -134,7 +145,7 @@ impl Options {
             clocks,
             skew_ms,
             faulty_ms: (rounds * every * 1000).max(15_000),
-            chances: Chances::drawn(&mut rng, clocks),
+            chances,
         }
     }
 
@@ -149,6 +160,7 @@ impl Options {
             delivery: Delivery::AtLeastOnce,
             missed: Missed::RunOnce,
             start_deadline_ms: None,
+            is_sealed: false,
             settle: None,
             attempts: 3,
             backoff_ms: 1_000,
@@ -209,12 +221,20 @@ impl Options {
             missed: self.missed,
             start_deadline_ms: self.start_deadline_ms,
             settle: self.settle,
+            seal: self.seal(),
             attempts: self.attempts,
             backoff: Backoff { base_ms: self.backoff_ms, cap_ms: 4 * self.backoff_ms },
             spread_ms: self.spread_ms,
             reread_ms: self.reread_ms,
             ..Rules::new(self.schedule())
         }
+    }
+
+    pub(crate) fn seal(&self) -> Seal {
+        if !self.is_sealed {
+            return Seal::none();
+        }
+        Seal::new(Some(Form::Sign), vec![SealKey::new(&[7; 32])], "simulation", false).expect("there is a key")
     }
 
     pub(crate) fn schedule(&self) -> Schedule {
@@ -300,7 +320,7 @@ impl Options {
 
 impl Chances {
     /// Each kind of fault is left out half of the time, so that each is also met alone.
-    fn drawn(rng: &mut SmallRng, clocks: Clocks) -> Self {
+    fn drawn(rng: &mut SmallRng, has_hands: bool) -> Self {
         let mut up_to = |most: u32| if rng.random_bool(0.5) { rng.random_range(1..=most) } else { 0 };
         Self {
             lost_request: up_to(150),
@@ -317,12 +337,12 @@ impl Chances {
             stop: up_to(20),
             cut_off: up_to(30),
             no_module: up_to(20),
-            jump: if clocks == Clocks::Wild { up_to(50) } else { 0 },
+            jump: up_to(50),
             outage: up_to(50),
             stubborn: up_to(30),
             operator: if rng.random_bool(0.3) { rng.random_range(1..=100) } else { 0 },
-            // A hand keeps away from due times by more than the clocks are apart: there is no such moment here.
-            hand: if clocks != Clocks::Wild && rng.random_bool(0.2) { rng.random_range(1..=60) } else { 0 },
+            // A hand keeps away from due times by more than the clocks are apart, and seals nothing.
+            hand: if has_hands && rng.random_bool(0.2) { rng.random_range(1..=60) } else { 0 },
             retry: rng.random_range(0..=300),
             fails: rng.random_range(0..=100),
         }

@@ -15,9 +15,9 @@ use std::collections::BinaryHeap;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use soloist::round::Record;
 use soloist::round::contender::steer::Steer;
 use soloist::round::contender::{Contender, Event};
+use soloist::round::{Record, Seal};
 
 use crate::agent::{Agent, News};
 use crate::broken::Broken;
@@ -127,6 +127,7 @@ struct World {
     planned: BinaryHeap<Reverse<Planned>>,
     numbers: u64,
     network: Network,
+    seal: Seal,
     agents: Vec<Option<Agent>>,
     /// How many agents have begun.
     begun: Start,
@@ -160,6 +161,7 @@ impl World {
             planned: BinaryHeap::new(),
             numbers: 0,
             network: Network::new(options),
+            seal: options.seal(),
             agents: (0..options.agents).map(|_| None).collect(),
             begun: 0,
             is_healed: false,

@@ -23,8 +23,8 @@ impl World {
             let step = if matches!(action, Action::Start { .. }) { Fault::CrashStarted } else { Fault::CrashAsked };
             match action {
                 Action::Read => self.ask(slot, Question::Read),
-                Action::Replace { expected, record, .. } => {
-                    self.ask(slot, Question::Replace { expected, record: Box::new(record) });
+                Action::Replace { expected, record, value } => {
+                    self.ask(slot, Question::Replace { expected, record: Box::new(record), value });
                 }
                 Action::Start { fence, lease_until_ms, .. } => self.start(slot, fence, lease_until_ms),
                 Action::Extend { lease_until_ms } => self.extend(slot, lease_until_ms),

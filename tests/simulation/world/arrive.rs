@@ -19,11 +19,11 @@ impl World {
                 Answer::Read(Ok(self.network.arbiter.observe_old(self.now).clone()))
             }
             Question::Read => Answer::Read(Ok(self.network.arbiter.observe().clone())),
-            Question::Replace { expected, record } => {
+            Question::Replace { expected, record, value } => {
                 if self.comes_from_before_a_hand(request, expected, record) {
                     return;
                 }
-                let outcome = self.replace(expected, record);
+                let outcome = self.replace(expected, record, value);
                 if matches!(outcome, Replaced::Applied(_)) {
                     match request.reply {
                         _ if !is_waited_for => self.faults.count(Fault::AppliedLate),
@@ -80,7 +80,7 @@ impl World {
         *expected == Revision::Absent && request.sent < self.last_hand && is_past
     }
 
-    fn replace(&mut self, expected: &Revision, record: &Record) -> Replaced {
+    fn replace(&mut self, expected: &Revision, record: &Record, value: &[u8]) -> Replaced {
         if self.network.stubborn_until > self.now {
             return Replaced::Conflict;
         }
@@ -93,7 +93,7 @@ impl World {
             || self.broken == Some(Broken::UnconditionalEnd) && !record.state.is_running();
         let current = is_unconditional.then(|| self.network.arbiter.observe().revision.clone());
         let expected = current.as_ref().unwrap_or(expected);
-        let (outcome, before) = self.network.arbiter.swap(self.now, expected, &record.encode());
+        let (outcome, before) = self.network.arbiter.swap(self.now, expected, value);
         if let Some(before) = before {
             self.written(&before, record.clone());
         }
@@ -102,7 +102,7 @@ impl World {
 
     pub(super) fn written(&mut self, before: &Observation, new: Record) {
         self.written += 1;
-        let written = Written { old: before.record().ok().flatten(), is_over_a_hand: self.is_a_hands, new };
+        let written = Written { old: before.opened(&self.seal).ok().flatten(), is_over_a_hand: self.is_a_hands, new };
         self.is_a_hands = false;
         self.tell(&Happening::Written(written));
     }

@@ -26,7 +26,7 @@ impl World {
 
     /// What a broken agent asks instead.
     pub(super) fn distort_question(&self, question: Question) -> Question {
-        let Question::Replace { expected, mut record } = question else { return question };
+        let Question::Replace { expected, mut record, value } = question else { return question };
         match self.broken {
             Some(Broken::CountsFromTheEnd) if record.state == State::Idle && record.fence.is_some() => {
                 record.timer = EPOCH + self.now / 1000 + self.options.every;
@@ -35,9 +35,10 @@ impl World {
                 record.paused = None;
                 record.extra.clear();
             }
-            _ => {}
+            _ => return Question::Replace { expected, record, value },
         }
-        Question::Replace { expected, record }
+        let value = self.seal.seal(&record);
+        Question::Replace { expected, record, value }
     }
 
     /// An agent goes on after it stood still.
@@ -64,7 +65,7 @@ impl World {
     /// Writes whatever stands there.
     pub(super) fn write(&mut self, record: &Record) {
         let expected = self.network.arbiter.observe().revision.clone();
-        let (_, before) = self.network.arbiter.swap(self.now, &expected, &record.encode());
+        let (_, before) = self.network.arbiter.swap(self.now, &expected, &self.seal.seal(record));
         if let Some(before) = before {
             self.written(&before, record.clone());
         }

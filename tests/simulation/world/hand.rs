@@ -23,7 +23,7 @@ impl World {
             2 => (Fault::TwoRecords, [current.values, vec![self.plain(soon)]].concat()),
             3 => (Fault::Plain, vec![self.plain(soon)]),
             4 => (Fault::Plain, vec![self.plain(self.next())]),
-            _ => match current.record() {
+            _ => match current.opened(&self.seal) {
                 Ok(Some(record)) => (Fault::Edited, vec![self.edited(record).encode()]),
                 _ => return,
             },
@@ -101,7 +101,7 @@ impl World {
         self.is_a_hands = true;
         self.last_hand = self.now;
         self.network.arbiter.overwrite(self.now, values);
-        let stands = self.network.arbiter.observe().record();
+        let stands = self.network.arbiter.observe().opened(&self.seal);
         self.tell(&Happening::Hand { stands });
     }
 }

@@ -38,7 +38,7 @@ impl World {
 
     fn steering(&self, what: &Steer) -> Option<Steering> {
         let seen = self.network.arbiter.observe();
-        let old = seen.record().ok().flatten()?;
+        let old = seen.opened(&self.seal).ok().flatten()?;
         let now = Now { wall_ms: EPOCH * 1000 + self.now, mono_ms: 0 };
         let new = what.apply(&old, &self.options.rules(), now).ok()?;
         Some(Steering { expected: seen.revision.clone(), old, new })
