@@ -1,8 +1,9 @@
-//! Every arbiter passes the same suite: the one in memory, and `rfc2136` against the embedded server, BIND 9, Knot and PowerDNS.
+//! Every arbiter passes the same suite: the one in memory, and `rfc2136` against the embedded server, BIND 9, Knot and PowerDNS,
+//! and `powerdns` against PowerDNS's API.
 
 use anyhow::Result;
 use soloist::arbiter::tsig::Algorithm;
-use soloist_tests::conformance::{self, InMemory, Subject, primary};
+use soloist_tests::conformance::{self, InMemory, Subject, api, primary};
 use soloist_tests::servers::{self, Kind};
 
 /// One test: what it is called is what it proves.
@@ -16,8 +17,8 @@ macro_rules! check {
     };
 }
 
-/// What every arbiter must do.
-macro_rules! every_arbiter {
+/// What every arbiter must do, whatever it promises.
+macro_rules! every_promise {
     ($subject:expr $(, ignored $reason:literal)?) => {
         check!(conformance::a_missing_name_is_absent($subject) $(ignored $reason)?);
         check!(conformance::a_record_is_created_once($subject) $(ignored $reason)?);
@@ -33,6 +34,13 @@ macro_rules! every_arbiter {
         check!(conformance::unknown_fields_survive($subject) $(ignored $reason)?);
         check!(conformance::a_removed_record_can_be_created_again($subject) $(ignored $reason)?);
         check!(conformance::records_do_not_touch_each_other($subject) $(ignored $reason)?);
+    };
+}
+
+/// What every arbiter must do that compares and swaps.
+macro_rules! every_arbiter {
+    ($subject:expr $(, ignored $reason:literal)?) => {
+        every_promise!($subject $(, ignored $reason)?);
         check!(conformance::one_claimant_has_each_round($subject) $(ignored $reason)?);
     };
 }
@@ -86,4 +94,11 @@ mod powerdns {
     check!(primary::a_frozen_server_leaves_a_claim_unknown(Kind::PowerDns) ignored "needs pdns-server and pdns-backend-sqlite3; tests/run installs them");
     // Instead of `values_are_compared_with_regard_to_case`, which it does not do.
     check!(primary::values_are_compared_without_regard_to_case(Kind::PowerDns) ignored "needs pdns-server and pdns-backend-sqlite3; tests/run installs them");
+}
+
+mod powerdns_api {
+    use super::*;
+    every_promise!(&api::ByApi::start().await?, ignored "needs pdns-server and pdns-backend-sqlite3; tests/run installs them");
+    // Instead of `one_claimant_has_each_round`, which it does not promise.
+    check!(api::one_claimant_is_read_back(&api::ByApi::start().await?) ignored "needs pdns-server and pdns-backend-sqlite3; tests/run installs them");
 }

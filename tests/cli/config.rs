@@ -301,3 +301,58 @@ fn the_arbiter_memory_has_no_record_to_look_at() {
         shell.transcript(&["init"]) + &shell.transcript(&["status", "canary"]) + &shell.transcript(&["run", "--check"]);
     pin("config_memory", &text);
 }
+
+/// The arbiter's table for the API of PowerDNS.
+const POWERDNS: &str = "[arbiter]
+kind = \"powerdns\"
+url = \"http://192.0.2.1:8081\"
+zone = \"example.com\"
+api-key-file = \"powerdns.key\"
+timeout = \"1s\"
+settle = \"4s\"
+";
+
+/// The transcript of `run --check` with this table.
+fn with_arbiter(table: &str) -> String {
+    let shell = Shell::new();
+    shell.write("powerdns.key", format!("{HUSH}-of-powerdns\n"));
+    shell.write("odd.key", format!("{HUSH}-ö\n"));
+    let jobs = EXAMPLE.find("[job.canary]").expect("the example has a job");
+    shell.write("soloist.toml", format!("{table}\n{}", &EXAMPLE[jobs..]));
+    shell.transcript(&["run", "--check"])
+}
+
+#[test]
+fn the_api_of_powerdns_is_checked_like_a_server() {
+    let mut text = with_arbiter(POWERDNS);
+    assert!(text.contains("exit code 0"), "{text}");
+    for (from, to) in [
+        ("url = \"http://192.0.2.1:8081\"\n", ""),
+        ("http://192.0.2.1:8081", "192.0.2.1:8081"),
+        ("http://192.0.2.1:8081", "http://ops:hush-hush@192.0.2.1:8081"),
+        ("http://192.0.2.1:8081", "ftp://192.0.2.1"),
+        ("zone = \"example.com\"\n", ""),
+        ("example.com", "example.org"),
+        ("zone = ", "server-id = \"\"\nzone = "),
+        ("zone = ", "server = \"192.0.2.1:53\"\nzone = "),
+        ("kind = \"powerdns\"", "kind = \"powerdsn\""),
+        ("kind = \"powerdns\"", "kind = \"rfc2136\""),
+        ("api-key-file = \"powerdns.key\"\n", ""),
+        ("api-key-file = \"powerdns.key\"\n", "api-key = \"hush-hush-hush-hush\"\n"),
+        ("powerdns.key", "hush-hush-hush-hush"),
+        ("powerdns.key", "none.key"),
+        ("powerdns.key", "odd.key"),
+        ("api-key-file = \"powerdns.key\"", "api-key-env = \"SOLOIST_TEST_UNSET\""),
+        ("timeout = \"1s\"", "timeout = \"61s\""),
+        ("settle = \"4s\"", "settle = \"1s\""),
+        ("settle = \"4s\"", "settle = \"31s\""),
+        ("settle = \"4s\"", "settle = \"1h\""),
+        ("settle = \"4s\"", "settle = \"10s\""),
+    ] {
+        assert!(POWERDNS.contains(from), "the table has `{from}`");
+        let _ = writeln!(text, "# {} -> {}", from.trim(), to.replace(HUSH, "[SECRET]").trim().replace('\n', "\n#   "));
+        text += &with_arbiter(&POWERDNS.replacen(from, to, 1));
+    }
+    assert_eq!(text.matches("exit code 0").count(), 1, "{text}");
+    pin("config_powerdns", &text);
+}

@@ -7,6 +7,7 @@ mod help;
 mod init;
 mod job;
 mod output;
+mod powerdns;
 mod schedule;
 mod seal;
 mod shell;

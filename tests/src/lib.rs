@@ -8,6 +8,7 @@ pub mod dns_client;
 pub mod fake;
 pub mod guest;
 pub mod hand;
+pub mod http_relay;
 pub mod probe;
 pub mod relay;
 pub mod scene;

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use hickory_proto::rr::Name;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -18,9 +19,11 @@ use tracing::Instrument as _;
 pub use identity::new_id;
 pub use report::hint;
 
+use crate::arbiter::Arbiter;
 use crate::arbiter::memory::Memory;
+use crate::arbiter::powerdns::{self, PowerDns};
 use crate::arbiter::rfc2136::{self, Rfc2136};
-use crate::arbiter::{Arbiter, Promise};
+use crate::capability::http::Clients;
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
 use crate::module::{self, Loader, Slot};
@@ -61,6 +64,9 @@ pub enum StartError {
         #[source]
         error: rfc2136::Invalid,
     },
+    /// The client of the arbiter's API cannot be made.
+    #[error("the client of the arbiter's API cannot be made")]
+    Client(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The capabilities cannot be set up.
     #[error("the capabilities cannot be set up")]
     Services(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -111,8 +117,50 @@ pub fn arbiters(config: &Config) -> Result<HashMap<String, Arc<dyn Arbiter>>, St
                 arbiters.insert(job.name.clone(), Arc::new(one));
             }
         }
+        config::Arbiter::PowerDns { .. } => {
+            let mut first: Option<PowerDns> = None;
+            for job in &config.jobs {
+                let one = match &first {
+                    Some(first) => {
+                        let invalid = |error| StartError::Arbiter { job: job.name.clone(), error };
+                        Some(first.beside(&job.record).map_err(invalid)?)
+                    }
+                    None => powerdns(config, &job.name, &job.record)?,
+                };
+                let Some(one) = one else { continue };
+                first.get_or_insert_with(|| one.clone());
+                arbiters.insert(job.name.clone(), Arc::new(one));
+            }
+        }
     }
     Ok(arbiters)
+}
+
+/// The arbiter of a record at the PowerDNS API of a configuration; none where it has no such arbiter. `job` is what errors
+/// call it.
+///
+/// # Errors
+/// A record cannot be arbitrated there, or the client for it cannot be made.
+pub fn powerdns(config: &Config, job: &str, record: &Name) -> Result<Option<PowerDns>, StartError> {
+    let config::Arbiter::PowerDns { url, server_id, zone, key, ttl, timeout, settle } = &config.arbiter else {
+        return Ok(None);
+    };
+    let certificates = config.services.http.resolve(&config.base).map_err(|error| StartError::Client(error.into()))?;
+    let clients = Clients::new(&certificates).map_err(|error| StartError::Client(error.into()))?;
+    let client = clients.another(|builder| powerdns::client(builder, *timeout));
+    let options = powerdns::Options {
+        client: client.map_err(|error| StartError::Client(error.into()))?,
+        url: url.clone(),
+        server_id: server_id.clone(),
+        zone: zone.clone(),
+        record: record.clone(),
+        key: key.clone(),
+        ttl: *ttl,
+        timeout: *timeout,
+        settle: *settle,
+    };
+    let invalid = |error| StartError::Arbiter { job: job.to_owned(), error };
+    PowerDns::new(options).map(Some).map_err(invalid)
 }
 
 /// The address behind `address:port` or `name:port`.
@@ -192,16 +240,14 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool
 }
 
 fn announce(job: &config::Job, arbiter: &dyn Arbiter, id: &str) {
-    let promise = match arbiter.promise() {
-        Promise::CompareAndSwap => "compare-and-swap: a round has exactly one winner",
-    };
+    let promise = arbiter.promise();
     let seal = &job.rules.seal;
     let sealed = seal.form().zip(seal.key_id()).map(|(form, key)| match form {
         Form::Sign => format!("records are signed with the key {key}"),
         Form::Encrypt => format!("records are encrypted with the key {key}"),
     });
     let sealed = sealed.as_deref();
-    tracing::info!(job = %job.name, agent = %id, arbiter = %arbiter.place(), module = %job.module, promise, seal = sealed, "taking part");
+    tracing::info!(job = %job.name, agent = %id, arbiter = %arbiter.place(), module = %job.module, %promise, seal = sealed, "taking part");
     if sealed.is_some() && seal.accepts_unsealed() {
         tracing::warn!(
             job = %job.name,

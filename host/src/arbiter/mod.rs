@@ -2,15 +2,19 @@
 
 pub mod clock;
 pub mod memory;
+mod options;
+pub mod powerdns;
 pub mod rfc2136;
 pub mod tsig;
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use crate::clock::{boot_ms, wall_ms};
-use crate::round::contender::Now;
+use crate::round::contender::{Now, Settle};
 use crate::round::{Observation, Replaced, Revision};
 
 /// What an arbiter can promise about a round's winner.
@@ -18,6 +22,25 @@ use crate::round::{Observation, Replaced, Revision};
 pub enum Promise {
     /// The arbiter compares and swaps: a round has exactly one winner.
     CompareAndSwap,
+    /// The arbiter only overwrites: a claim is written only where nothing has changed since it was read, and stands only if it
+    /// is read back, so long after and so often, as it was written. Best effort: it holds as long as no write is applied later
+    /// than that wait after the read that it rests on.
+    Settle(Settle),
+}
+
+/// In one line, for whoever starts an agent.
+impl fmt::Display for Promise {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CompareAndSwap => f.write_str("compare-and-swap: a round has exactly one winner"),
+            Self::Settle(Settle { wait_ms, .. }) => write!(
+                f,
+                "settle: best effort: the arbiter only overwrites, so a claim is read back {} after it was written, before \
+                 its run begins; should a write be delayed for longer than that, a round can have two winners",
+                humantime::format_duration(Duration::from_millis(*wait_ms))
+            ),
+        }
+    }
 }
 
 /// One TXT record, at its authority.

@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use hickory_proto::rr::Name;
 
 use self::view::{Condition, View};
 use super::output::{self, WithHint as _};
-use crate::agent::{self, server_addr};
+use crate::agent::{self, powerdns, server_addr};
+use crate::arbiter::powerdns::PowerDns;
 use crate::arbiter::{self, Arbiter};
 use crate::clock;
 use crate::config::{self, Config, Seals};
-use crate::dns::query::{self, Server};
+use crate::dns::query::{self, Answer, QueryError, Seen, Server};
 use crate::round::{MAX_SEAL_KEYS, Seal};
 
 mod view;
@@ -49,8 +50,16 @@ pub struct Args {
 /// There is no such job, or no server to ask.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let target = target(&args).await?;
+    let api = async {
+        match &target.api {
+            Some(api) => Some(api.ask().await),
+            None => None,
+        }
+    };
     let asking = query::ask_all(&target.record, &target.servers, args.timeout);
-    let (answers, now) = tokio::join!(asking, now(target.arbiter.as_deref(), args.timeout));
+    let (api, mut answers, now) = tokio::join!(api, asking, now(target.arbiter.as_deref(), args.timeout));
+    // The arbiter first, as where it is a server.
+    answers.splice(0..0, api);
     let view = View::new(&target, &answers, now);
     if args.json {
         output::data(view.json());
@@ -83,6 +92,37 @@ fn timeout(text: &str) -> Result<Duration, String> {
     if (least..=most).contains(&time) { Ok(time) } else { Err("not from 50ms to 1m".to_owned()) }
 }
 
+/// An API that is asked like a server.
+struct Api {
+    arbiter: PowerDns,
+    server: Server,
+}
+
+impl Api {
+    async fn ask(&self) -> Answer {
+        let begun = Instant::now();
+        let result = self.arbiter.read().await;
+        let seen = |observation| Seen { observation, authoritative: true, ttl: None, nsid: None };
+        let result = result.map(seen).map_err(|error| QueryError::Refused(error.to_string()));
+        Answer { server: self.server.clone(), elapsed: begun.elapsed(), result }
+    }
+}
+
+/// The API of the configuration, where it has one that holds this record.
+async fn api(config: Option<&Config>, name: &str, record: &Name) -> anyhow::Result<Option<Api>> {
+    let Some(config) = config.filter(|config| config.arbiter.zone().is_some_and(|zone| zone.zone_of(record))) else {
+        return Ok(None);
+    };
+    let (config::Arbiter::PowerDns { url, .. }, Some(arbiter)) = (&config.arbiter, powerdns(config, name, record)?)
+    else {
+        return Ok(None);
+    };
+    // With its port, always; an IPv6 address within brackets.
+    let place = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+    let server = Server { name: None, addr: server_addr(&place).await? };
+    Ok(Some(Api { arbiter, server }))
+}
+
 /// What to ask whom.
 struct Target {
     record: Name,
@@ -90,6 +130,8 @@ struct Target {
     /// What opens the record.
     seal: Seal,
     servers: Vec<Server>,
+    /// The API that arbitrates, where it is one.
+    api: Option<Api>,
     /// The server that arbitrates, where it is known: the others follow it.
     primary: Option<SocketAddr>,
     /// The arbiter of the job, for its clock.
@@ -136,8 +178,9 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
     };
     if !args.server.is_empty() {
         let servers = named(&args.server).await?;
-        return Ok(Target { record, job, seal, servers, primary, arbiter, note: None });
+        return Ok(Target { record, job, seal, servers, api: None, primary, arbiter, note: None });
     }
+    let api = api(config.as_ref(), &args.name, &record).await?;
     let mut servers: Vec<Server> = primary.iter().map(|addr| Server { name: None, addr: *addr }).collect();
     let mut note = None;
     match query::authoritative_servers(&record).await {
@@ -145,12 +188,13 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
             let others = found.into_iter().filter(|server| Some(server.addr) != primary);
             servers.extend(others);
         }
-        Err(error) if servers.is_empty() => {
+        Err(error) if servers.is_empty() && api.is_none() => {
             return Err(error).hint("name a server to ask: `--server 192.0.2.1:53`");
         }
         Err(error) => note = Some(format!("only the arbiter was asked: {error}")),
     }
-    Ok(Target { record, job, seal, servers, primary, arbiter, note })
+    let primary = primary.or_else(|| api.as_ref().map(|api| api.server.addr));
+    Ok(Target { record, job, seal, servers, api, primary, arbiter, note })
 }
 
 /// What opens the record: the keys of the command line, or those of the configuration.

@@ -65,6 +65,17 @@ pub enum ConfigError {
         #[source]
         error: SecretError,
     },
+    /// The key of the arbiter's API cannot be had.
+    #[error("{path}: [arbiter] {key}", path = path.display())]
+    ApiKey {
+        /// Which file.
+        path: PathBuf,
+        /// The key in it that says where the API's is.
+        key: &'static str,
+        /// Why.
+        #[source]
+        error: SecretError,
+    },
     /// There is no job of this name.
     #[error("there is no job `{name}` in the configuration")]
     NoSuchJob {
@@ -84,6 +95,8 @@ pub(super) enum Problem {
     Key(KeyError),
     /// A secret cannot be had.
     Secret { place: &'static str, error: SecretError },
+    /// The key of the arbiter's API cannot be had.
+    ApiKey { key: &'static str, error: SecretError },
 }
 
 impl From<KeyError> for Problem {
@@ -113,6 +126,7 @@ impl Problem {
             Self::Value { place, problem, hint } => ConfigError::Invalid { path, place, problem, hint },
             Self::Key(error) => ConfigError::Key { path, error },
             Self::Secret { place, error } => ConfigError::Secret { path, place, error },
+            Self::ApiKey { key, error } => ConfigError::ApiKey { path, key, error },
         }
     }
 }
@@ -133,6 +147,7 @@ impl ConfigError {
             Self::Unreadable { path, error } => unreadable(path, error.kind()),
             Self::Key { error, .. } => key(error),
             Self::Secret { error, .. } => Some(seal_key(error)),
+            Self::ApiKey { error, .. } => api_key(error),
             Self::NoSuchJob { names, .. } if names.is_empty() => {
                 Some("it has no jobs: `[job.NAME]` begins one".to_owned())
             }
@@ -181,12 +196,34 @@ fn key(error: &KeyError) -> Option<String> {
 /// What to try where the key of a seal cannot be had.
 fn seal_key(error: &SecretError) -> String {
     match error {
-        SecretError::File { path, error, .. } if error.kind() == ErrorKind::PermissionDenied => {
-            format!("this user may not read it: `ls -l {}` shows who may", path.display())
+        SecretError::File { path, .. } if is_forbidden(error).is_none() => {
+            format!("`soloist seal key --out {}` makes one", path.display())
         }
-        SecretError::File { path, .. } => format!("`soloist seal key --out {}` makes one", path.display()),
-        SecretError::Environment { variable, .. } => format!("set it where the agent starts: `export {variable}=…`"),
         SecretError::Unusable { .. } => "`soloist seal key` shows what one looks like".to_owned(),
+        error => is_forbidden(error).unwrap_or_default(),
+    }
+}
+
+/// What to try where the key of an API cannot be had.
+fn api_key(error: &SecretError) -> Option<String> {
+    match error {
+        SecretError::File { .. } if is_forbidden(error).is_none() => {
+            Some("it holds the key alone: what PowerDNS has as `api-key`".to_owned())
+        }
+        error => is_forbidden(error),
+    }
+}
+
+/// What to try where a secret is not given to this process.
+fn is_forbidden(error: &SecretError) -> Option<String> {
+    match error {
+        SecretError::File { path, error, .. } if error.kind() == ErrorKind::PermissionDenied => {
+            Some(format!("this user may not read it: `ls -l {}` shows who may", path.display()))
+        }
+        SecretError::Environment { variable, .. } => {
+            Some(format!("set it where the agent starts: `export {variable}=…`"))
+        }
+        SecretError::File { .. } | SecretError::Unusable { .. } => None,
     }
 }
 

@@ -14,11 +14,12 @@ use hickory_proto::rr::Name;
 pub use error::ConfigError;
 pub use raw::Size;
 
+use crate::arbiter::powerdns::{self, ApiKey};
 use crate::arbiter::tsig::Key;
 use crate::capability::{self, Grants, SecretError, SecretSource};
 use crate::files;
 use crate::module::Source;
-use crate::round::contender::Rules;
+use crate::round::contender::{Rules, Settle};
 use crate::round::{Form, Seal, SealKey};
 use crate::runtime::Limits;
 use error::{Problem, invalid};
@@ -33,6 +34,8 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(86_400);
 /// The shortest lease: below it, one lost packet loses the round.
 pub const MIN_LEASE: Duration = Duration::from_secs(2);
+/// The longest time that a claim is waited for to settle.
+pub const MAX_SETTLE: Duration = Duration::from_secs(600);
 /// The longest time to live of a record, in seconds: one day.
 pub const MAX_TTL: u32 = 86_400;
 /// The most attempts at a round.
@@ -81,7 +84,6 @@ pub struct Agent {
 
 /// `[arbiter]`: where the records live.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "there is one in a configuration")]
 pub enum Arbiter {
     /// The primary server of a zone.
     Rfc2136 {
@@ -95,6 +97,23 @@ pub enum Arbiter {
         ttl: u32,
         /// The longest wait for one answer.
         timeout: Duration,
+    },
+    /// The HTTP API of a PowerDNS server.
+    PowerDns {
+        /// Where it is.
+        url: reqwest::Url,
+        /// What the API calls its server.
+        server_id: String,
+        /// The zone.
+        zone: Name,
+        /// What the API takes us by.
+        key: ApiKey,
+        /// The TTL of the records, in seconds.
+        ttl: u32,
+        /// The longest that reading, and again replacing, takes.
+        timeout: Duration,
+        /// How long a claim is waited for to settle.
+        settle: Duration,
     },
     /// This process: for trying things out, since no other agent sees it.
     Memory,
@@ -127,6 +146,24 @@ impl Seals {
 /// It cannot be read, or is no key as `soloist seal key` makes it.
 pub fn seal_key(path: &Path) -> Result<SealKey, SecretError> {
     check::seal_key(&SecretSource::File(path.to_owned()), Path::new(""))
+}
+
+impl Arbiter {
+    /// The zone that every record must be in, where there is one.
+    pub const fn zone(&self) -> Option<&Name> {
+        match self {
+            Self::Rfc2136 { zone, .. } | Self::PowerDns { zone, .. } => Some(zone),
+            Self::Memory => None,
+        }
+    }
+
+    /// How a claim is made sure of, where the arbiter only overwrites.
+    pub fn settle(&self) -> Option<Settle> {
+        match self {
+            Self::PowerDns { settle, .. } => Some(powerdns::settle(*settle)),
+            Self::Rfc2136 { .. } | Self::Memory => None,
+        }
+    }
 }
 
 /// `[job.NAME]`.

@@ -44,10 +44,15 @@ pub(super) struct Agent {
 pub(super) struct Arbiter {
     pub(super) kind: String,
     pub(super) server: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) server_id: Option<String>,
     pub(super) zone: Option<String>,
     pub(super) key: Option<Key>,
+    pub(super) api_key_file: Option<PathBuf>,
+    pub(super) api_key_env: Option<String>,
     pub(super) ttl: Option<u32>,
     pub(super) timeout: Option<Span>,
+    pub(super) settle: Option<Span>,
 }
 
 /// `key = { … }`.

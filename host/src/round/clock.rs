@@ -30,6 +30,7 @@ pub struct Shown {
 ///
 /// What it is worth:
 /// - a local clock between the bounds is not touched; so an agent that keeps time goes on with its own milliseconds;
+/// - one that is outside by no more than half their distance is moved to the nearest bound, which never makes it worse;
 /// - any other is moved to the middle between the bounds, those 20 ms left out, so it is wrong by about half their distance
 ///   at most: after the first answer by half a second and half the time that it took;
 /// - an agent asks when its own clock, as moved, shows a whole second and a little more (a job's due time and its
@@ -114,20 +115,21 @@ impl ArbiterClock {
         self.between(mono_ms).map(|(low, high)| (unsigned(low), unsigned(high)))
     }
 
-    /// The time to go by, in milliseconds since the Unix epoch: the local wall clock where it can be right, else the middle
-    /// of what the arbiter's can show if its seconds change in time.
+    /// The time to go by, in milliseconds since the Unix epoch: the local wall clock where it can be right; the nearest that
+    /// can be where it is about right; else the middle of what the arbiter's can show if its seconds change in time.
     ///
     /// It may jump in either direction, as a wall clock may.
     pub fn wall(&self, local_wall_ms: u64, mono_ms: u64) -> u64 {
-        match self.between(mono_ms) {
-            Some((low, high)) if !(low..=high).contains(&i128::from(local_wall_ms)) => {
-                // Most arbiters' seconds change in time: else every clock that is moved would be early by half of this,
-                // and win more rounds than its share.
-                let high = (high - LATE_MS).max(low);
-                unsigned(low + (high - low) / 2)
-            }
-            _ => local_wall_ms,
+        let Some((low, high)) = self.between(mono_ms) else { return local_wall_ms };
+        let local = i128::from(local_wall_ms);
+        let nearest = local.clamp(low, high);
+        if (local - nearest).abs() <= (high - low) / 2 {
+            return unsigned(nearest);
         }
+        // Most arbiters' seconds change in time: else every clock that is moved would be early by half of this, and win
+        // more rounds than its share.
+        let high = (high - LATE_MS).max(low);
+        unsigned(low + (high - low) / 2)
     }
 
     /// How far the local wall clock is outside of what the arbiter's can show, in milliseconds: positive where it is ahead,
@@ -183,6 +185,17 @@ mod tests {
         for at in (0..100_000).step_by(777) {
             clock.saw(answer(at, at + 3));
             assert_eq!((clock.wall(NOW + at + 3, at + 3), clock.skew_ms(NOW + at + 3, at + 3)), (NOW + at + 3, 0));
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_about_right_is_never_made_worse() {
+        let mut clock = ArbiterClock::new();
+        clock.saw(answer(400, 410));
+        for off in -500..=500i64 {
+            let local = (NOW + 410).saturating_add_signed(off);
+            let moved = clock.wall(local, 410);
+            assert!(moved.abs_diff(NOW + 410) <= off.unsigned_abs(), "{off} ms: {moved}");
         }
     }
 

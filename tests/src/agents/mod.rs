@@ -22,7 +22,7 @@ pub use self::clock::{eventually, now_ms, until_ms};
 pub use self::log::{Event, Log};
 pub use self::metrics::scrape;
 use crate::hand::name;
-use crate::servers::ZONE;
+use crate::servers::{PowerDns, TestServer as _, ZONE};
 
 /// How long agents have to start and to load their modules, with every core busy.
 const START: Duration = Duration::from_secs(60);
@@ -48,16 +48,32 @@ impl Fleet {
     /// # Panics
     /// They cannot be written.
     pub fn new(server: SocketAddr, key: &Key, tables: &str) -> Self {
-        let home = tempfile::Builder::new().prefix("fleet-").tempdir().expect("there is room for a directory");
         let arbiter = format!(
             "[arbiter]\nkind = \"rfc2136\"\nserver = \"{server}\"\nzone = \"{ZONE}\"\n\
              key = {{ name = \"{}\", algorithm = \"{}\", secret-file = \"key\" }}\n\n",
             key.name(),
             key.algorithm().name()
         );
-        std::fs::write(home.path().join("key"), key.secret_base64()).expect("the key can be written");
-        std::fs::write(home.path().join("soloist.toml"), arbiter + tables).expect("the configuration can be written");
-        let jobs = tables.lines().filter(|line| is_job(line)).count();
+        Self::with_arbiter(server, key, &key.secret_base64(), arbiter + tables)
+    }
+
+    /// The same, of agents that arbitrate over the HTTP API of a PowerDNS server; `settings` are lines of `[arbiter]`.
+    ///
+    /// # Panics
+    /// They cannot be written.
+    pub fn at_api(server: &PowerDns, settings: &str, tables: &str) -> Self {
+        let arbiter = format!(
+            "[arbiter]\nkind = \"powerdns\"\nurl = \"{}\"\nzone = \"{ZONE}\"\napi-key-file = \"key\"\n{settings}\n\n",
+            server.api().url()
+        );
+        Self::with_arbiter(server.address(), server.key(), &server.api().key, arbiter + tables)
+    }
+
+    fn with_arbiter(server: SocketAddr, key: &Key, secret: &str, configuration: String) -> Self {
+        let home = tempfile::Builder::new().prefix("fleet-").tempdir().expect("there is room for a directory");
+        let jobs = configuration.lines().filter(|line| is_job(line)).count();
+        std::fs::write(home.path().join("key"), secret).expect("the key can be written");
+        std::fs::write(home.path().join("soloist.toml"), configuration).expect("the configuration can be written");
         Self { home, server, key: key.clone(), jobs, agents: BTreeMap::new(), log: Log::default() }
     }
 

@@ -1,5 +1,6 @@
 //! What every arbiter must do, whatever it is underneath: one function a promise, each with a record of its own.
 
+pub mod api;
 pub mod primary;
 
 use std::collections::HashMap;

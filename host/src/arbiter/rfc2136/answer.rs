@@ -6,7 +6,8 @@ use hickory_proto::rr::rdata::tsig::TsigError;
 use hickory_proto::rr::{Name, RData, RecordType, TSigner, rdata::TXT};
 
 use super::super::Error;
-use super::{bare, message};
+use super::super::options::bare;
+use super::message;
 use crate::round::{Observation, Replaced};
 
 /// What was asked of whom: for the words of an error.

@@ -17,6 +17,8 @@ use rand::Rng as _;
 use self::answer::{Asked, Signed};
 use self::connection::{Answered, Failure, Server};
 use super::clock::Clock;
+pub use super::options::Invalid;
+use super::options::{absolute, bare, checked, within_limits};
 use super::tsig::Key;
 use super::{Arbiter, Error, Promise};
 use crate::clock::boot_ms;
@@ -28,12 +30,6 @@ pub const DEFAULT_TTL: u32 = 60;
 
 /// How long an exchange may take where nothing else is configured.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// The largest TTL, in seconds (RFC 2181, section 8).
-const MAX_TTL: u32 = 0x7fff_ffff;
-
-/// The longest time-out of an exchange.
-const MAX_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How far the clocks may be apart for a query, in seconds: as far as can be said, 18 hours. A query that is played back
 /// changes nothing, and its answer is signed even by a server (PowerDNS) that says nothing of its time to whoever is further
@@ -61,28 +57,6 @@ pub struct Options {
     pub timeout: Duration,
 }
 
-/// Why options make no arbiter.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Invalid {
-    /// The record's name is not in the zone.
-    #[error("the record `{record}` is not in the zone `{zone}`")]
-    OutsideZone {
-        /// The record's name.
-        record: String,
-        /// The zone.
-        zone: String,
-    },
-    /// The record's name is a wildcard, which nobody can ask for.
-    #[error("the record `{0}` is a wildcard: name one record")]
-    Wildcard(String),
-    /// The TTL is none that a record can have.
-    #[error("the TTL {0} is too large: a record has at most {MAX_TTL} seconds")]
-    Ttl(u32),
-    /// The time-out is zero or longer than a minute.
-    #[error("the time-out of {} ms is not between 1 ms and {} s", .0.as_millis(), MAX_TIMEOUT.as_secs())]
-    Timeout(Duration),
-}
-
 /// One TXT record at an RFC 2136 primary.
 pub struct Rfc2136 {
     server: Arc<Server>,
@@ -103,12 +77,7 @@ struct Judged {
 impl Rfc2136 {
     /// The arbiter of one record. Nothing is connected yet.
     pub fn new(options: Options) -> Result<Self, Invalid> {
-        if options.ttl > MAX_TTL {
-            return Err(Invalid::Ttl(options.ttl));
-        }
-        if options.timeout < Duration::from_millis(1) || options.timeout > MAX_TIMEOUT {
-            return Err(Invalid::Timeout(options.timeout));
-        }
+        within_limits(options.ttl, options.timeout)?;
         let zone = absolute(&options.zone);
         let asked = Asked {
             place: options.server.clone(),
@@ -304,33 +273,6 @@ impl Judged {
 
     fn is_bad_time(&self) -> bool {
         self.answer.signature().is_some_and(|signature| signature.data.error == Some(TsigError::BadTime))
-    }
-}
-
-/// The record's name, absolute, if it is one name in the zone.
-fn checked(record: &Name, zone: &Name) -> Result<Name, Invalid> {
-    let record = absolute(record);
-    if !zone.zone_of(&record) {
-        return Err(Invalid::OutsideZone { record: bare(&record), zone: bare(zone) });
-    }
-    if record.is_wildcard() {
-        return Err(Invalid::Wildcard(bare(&record)));
-    }
-    Ok(record)
-}
-
-fn absolute(name: &Name) -> Name {
-    let mut name = name.to_lowercase();
-    name.set_fqdn(true);
-    name
-}
-
-/// A name as people write it: without the dot at its end.
-fn bare(name: &Name) -> String {
-    let text = name.to_string();
-    match text.strip_suffix('.') {
-        Some(bare) if !bare.is_empty() => bare.to_owned(),
-        _ => text,
     }
 }
 

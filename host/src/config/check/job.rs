@@ -29,7 +29,7 @@ pub(in crate::config) fn job(
         return Err(invalid(&format!("[job.{name:?}]"), "a job's name has 1 to 63 letters, digits, `-` and `_`"));
     }
     let record = domain(&place("record"), &raw.record)?;
-    if let Arbiter::Rfc2136 { zone, .. } = arbiter
+    if let Some(zone) = arbiter.zone()
         && !zone.zone_of(&record)
     {
         let problem = format!("`{}` is not in the zone `{}`", bare(&record), bare(zone));
@@ -38,11 +38,24 @@ pub(in crate::config) fn job(
     let schedule = schedule(&format!("[job.{name}]"), raw.every, raw.cron.as_deref(), raw.timezone.as_deref())?;
     let timeout = raw.timeout.map_or(DEFAULT_TIMEOUT, |span| span.0);
     within(&place("timeout"), timeout, Duration::from_millis(10), MAX_TIMEOUT)?;
-    let lease = raw.lease.map_or(timeout + LEASE_MARGIN, |span| span.0);
-    within(&place("lease"), lease, MIN_LEASE, MAX_TIMEOUT + LEASE_MARGIN)?;
+    // Until a claim has settled, its lease runs already: a wait, and then as long again for what is read back.
+    let settling = arbiter.settle().map_or(Duration::ZERO, |settle| Duration::from_millis(settle.wait_ms) * 2);
+    let apart = Duration::from_secs(schedule.shortest());
+    if !settling.is_zero() && apart <= settling {
+        let key = if schedule.expression().is_some() { "cron" } else { "every" };
+        let problem = format!(
+            "rounds that are {} apart leave no more time than a claim may take to settle, {}",
+            span(apart),
+            span(settling)
+        );
+        return Err(invalid(&place(key), problem).hint("run it less often, or lower `timeout` in `[arbiter]`"));
+    }
+    let whole = timeout + settling + LEASE_MARGIN;
+    let lease = raw.lease.map_or(whole, |span| span.0);
+    within(&place("lease"), lease, MIN_LEASE.max(settling * 2), MAX_TIMEOUT + settling + LEASE_MARGIN)?;
     let delivery = delivery(&place("delivery"), raw.delivery.as_deref())?;
-    if delivery == Delivery::AtMostOnce && lease < timeout + LEASE_MARGIN {
-        let problem = format!("{} is shorter than the timeout and {}", span(lease), span(LEASE_MARGIN));
+    if delivery == Delivery::AtMostOnce && lease < whole {
+        let problem = format!("{} is shorter than the timeout and {}", span(lease), span(settling + LEASE_MARGIN));
         return Err(invalid(&place("lease"), problem).hint(
             "with at-most-once nobody takes a round over, so that there is nothing to renew: leave `lease` out",
         ));
@@ -56,7 +69,7 @@ pub(in crate::config) fn job(
     let backoff = raw.backoff.map_or(Duration::from_secs(1), |span| span.0);
     within(&place("backoff"), backoff, Duration::ZERO, Duration::from_secs(3600))?;
     let spread = raw.spread.map_or(Duration::from_millis(50), |span| span.0);
-    within(&place("spread"), spread, Duration::ZERO, Duration::from_secs(schedule.shortest()))?;
+    within(&place("spread"), spread, Duration::ZERO, apart)?;
     let rules = Rules {
         schedule,
         seal: super::seal::of_job(seals, &place("seal"), raw.seal.as_deref(), &record)?,
@@ -64,8 +77,8 @@ pub(in crate::config) fn job(
         delivery,
         missed,
         start_deadline_ms: start_deadline.map(millis),
-        settle: None,
-        renew_ms: (lease < timeout + LEASE_MARGIN).then(|| millis(lease / 2)),
+        settle: arbiter.settle(),
+        renew_ms: (lease < whole).then(|| millis(lease / 2)),
         attempts,
         backoff: Backoff { base_ms: millis(backoff), cap_ms: millis(backoff).max(60_000) },
         spread_ms: millis(spread),

@@ -15,13 +15,13 @@ const WATCH_MS: u64 = 1_000;
 
 impl Contender {
     pub(super) fn on_read(&mut self, now: Now, seen: Result<Observation, String>) {
+        // What was seen is too old to overwrite anything on its word.
+        let seen = match seen {
+            Ok(_) if self.is_slow(now) => Err("it took too long for what its arbiter promises".to_owned()),
+            seen => seen,
+        };
         match mem::replace(&mut self.phase, Phase::Holding) {
             Phase::Confirming(settling) => self.confirm(now, settling, seen),
-            // What was seen is too old to overwrite anything on its word.
-            phase if seen.is_ok() && self.is_slow(now) => {
-                self.phase = phase;
-                self.on_read(now, Err("it took too long for what its arbiter promises".to_owned()));
-            }
             Phase::Reading => match seen {
                 Ok(observation) => {
                     self.troubles = 0;
@@ -54,6 +54,10 @@ impl Contender {
 
     /// What to do about the record as it stands, when we hold nothing.
     pub(super) fn decide(&mut self, now: Now, observation: &Observation) {
+        if self.is_slow(now) {
+            // What was written, and is known to stand there, was read long before.
+            return self.read(now);
+        }
         let seen = self.opened(observation);
         if let Ok(Some(record)) = &seen {
             self.count(record);

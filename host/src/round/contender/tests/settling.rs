@@ -103,3 +103,22 @@ fn an_end_that_could_arrive_after_the_lease_is_written_only_on_the_word_of_a_fre
     overwrite(&mut a, at(72.0), &mut zone);
     assert_eq!(zone.record(), theirs, "nothing was written over it");
 }
+
+#[test]
+fn a_claim_that_was_read_back_long_ago_is_read_back_again() {
+    let (mut zone, mut a) = (Zone::default(), agent("a", settling()));
+    overwrite(&mut a, at(0.0), &mut zone);
+    overwrite(&mut a, at(60.0), &mut zone);
+    let ours = zone.observe();
+    overwrite(&mut a, at(61.0), &mut zone);
+    a.handle(at(61.5), Event::Time);
+    assert_eq!(a.poll_action(), Some(Action::Read));
+    // It stands still while the answer is on its way, and another one takes the round over.
+    let theirs = Record { id: "b".to_owned(), timer: EPOCH + 80, fence: Some(fence(60, 2)), ..zone.record() };
+    zone.0 = vec![theirs.encode()];
+    a.handle(at(72.0), Event::Read(Ok(ours)));
+    let mut actions: Vec<Action> = std::iter::from_fn(|| a.poll_action()).collect();
+    actions.extend(overwrite(&mut a, at(75.0), &mut zone));
+    assert_eq!(starts(&actions), []);
+    assert_eq!(zone.record(), theirs, "nothing was written over it");
+}
