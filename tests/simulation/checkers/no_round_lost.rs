@@ -82,6 +82,9 @@ impl NoRoundLost {
                 _ => Ok(()),
             };
         }
+        if new.state == State::Idle && new.returned != 0 {
+            return Err("what was given back is counted on in the next round");
+        }
         match old.state {
             State::Running | State::Once if new.id == old.id => self.own_claim(old, new, fence),
             State::Running | State::Once => Err("a claim was changed by somebody else"),

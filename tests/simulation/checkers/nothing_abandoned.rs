@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use soloist::round::contender::Halt;
 use soloist::round::{Fence, Record};
 
 use super::Checker;
@@ -16,8 +17,10 @@ pub(crate) struct NothingAbandoned {
     agents: HashMap<String, Start>,
     hindered: HashMap<Start, u64>,
     asked: HashMap<Start, (u64, Record)>,
-    /// Who has asked for the end of which fence.
-    ending: HashMap<Start, Fence>,
+    /// When who has asked for the end of which fence.
+    ending: HashMap<Start, (u64, Fence)>,
+    /// How long an end may be on its way.
+    on_its_way_ms: u64,
     /// When the claim that stands was asked for.
     claimed: u64,
 }
@@ -26,6 +29,7 @@ impl NothingAbandoned {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
             skew_ms: options.skew_ms,
+            on_its_way_ms: options.timeout_ms + 4 * options.slow_ms,
             agents: HashMap::new(),
             hindered: HashMap::new(),
             asked: HashMap::new(),
@@ -34,7 +38,7 @@ impl NothingAbandoned {
         }
     }
 
-    fn written(&mut self, written: &Written) -> Result<(), String> {
+    fn written(&mut self, at: u64, written: &Written) -> Result<(), String> {
         let Written { old, is_over_a_hand, new } = written;
         let claimed = self.claimed;
         if let Some((at, record)) = self.agents.get(&new.id).and_then(|agent| self.asked.get(agent))
@@ -47,7 +51,7 @@ impl NothingAbandoned {
         };
         // Its end was on its way while the lease ended.
         let ending = self.agents.get(&old.id).and_then(|agent| self.ending.get(agent)).copied();
-        if ending.is_some() && ending == old.fence {
+        if ending.is_some_and(|(asked, fence)| Some(fence) == old.fence && at <= asked + self.on_its_way_ms) {
             return Ok(());
         }
         let hindered = self.agents.get(&old.id).and_then(|agent| self.hindered.get(agent)).copied();
@@ -77,14 +81,14 @@ impl Checker for NothingAbandoned {
                 }
             }
             Happening::Asked { agent, replacement: Some(Record { fence: Some(fence), .. }) } => {
-                self.ending.insert(*agent, *fence);
+                self.ending.insert(*agent, (at, *fence));
             }
             Happening::Gone { agent }
             | Happening::Hindered { agent, .. }
-            | Happening::Stopped { agent, how: Stopped::Halted(_), .. } => {
+            | Happening::Stopped { agent, how: Stopped::Halted(Halt::Lapsed | Halt::Shutdown), .. } => {
                 self.hindered.insert(*agent, at);
             }
-            Happening::Written(written) => return self.written(written),
+            Happening::Written(written) => return self.written(at, written),
             _ => {}
         }
         Ok(())

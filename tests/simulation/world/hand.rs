@@ -84,7 +84,7 @@ impl World {
             .network
             .arbiter
             .observe()
-            .record()
+            .opened(&self.seal)
             .is_ok_and(|record| record.is_none_or(|record| self.is_meant(&record)))
         {
             return;
