@@ -1,4 +1,5 @@
-//! An attempt is left to others only by an agent that was hindered: gone, paused, cut off, or its run outlived its lease.
+//! A run is stopped for another's sake only when its claim is no more, and an attempt is left to others only by an agent
+//! that was hindered: gone, paused, cut off, or its run outlived its lease.
 //!
 //! So an agent that won and was told otherwise notices it, and does not leave the round to the end of its lease. A
 //! request that arrived twice hinders nobody.
@@ -21,6 +22,8 @@ pub(crate) struct NothingAbandoned {
     ending: HashMap<Start, (u64, Fence)>,
     /// How long an end may be on its way.
     on_its_way_ms: u64,
+    /// What stands, unless a hand wrote it.
+    stands: Option<Record>,
     /// When the claim that stands was asked for.
     claimed: u64,
 }
@@ -34,7 +37,25 @@ impl NothingAbandoned {
             hindered: HashMap::new(),
             asked: HashMap::new(),
             ending: HashMap::new(),
+            stands: None,
             claimed: 0,
+        }
+    }
+
+    fn superseded(&self, agent: Start, fence: Fence) -> Result<(), String> {
+        let is_hindered = self.hindered.get(&agent).is_some_and(|at| *at >= self.claimed);
+        match &self.stands {
+            Some(claim)
+                if claim.state.is_running()
+                    && claim.fence == Some(fence)
+                    && self.agents.get(&claim.id) == Some(&agent)
+                    && !is_hindered =>
+            {
+                Err(format!(
+                    "agent {agent} stopped the run of {fence} for another's sake, and its claim stands: {claim:?}"
+                ))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -88,7 +109,15 @@ impl Checker for NothingAbandoned {
             | Happening::Stopped { agent, how: Stopped::Halted(Halt::Lapsed | Halt::Shutdown), .. } => {
                 self.hindered.insert(*agent, at);
             }
-            Happening::Written(written) => return self.written(at, written),
+            Happening::Stopped { agent, fence, how: Stopped::Halted(Halt::Superseded) } => {
+                return self.superseded(*agent, *fence);
+            }
+            Happening::Steered { new, .. } => self.stands = Some(new.clone()),
+            Happening::Hand { .. } => self.stands = None,
+            Happening::Written(written) => {
+                self.stands = Some(written.new.clone());
+                return self.written(at, written);
+            }
             _ => {}
         }
         Ok(())
