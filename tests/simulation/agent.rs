@@ -3,24 +3,29 @@
 use soloist::round::contender::{Contender, Now};
 use soloist::round::{Fence, Outcome};
 
+use crate::clock::Clock;
 use crate::history::Start;
 use crate::network::{Answer, Question};
-use crate::options::EPOCH;
 
 /// One start of one agent.
 pub(crate) struct Agent {
     pub(crate) start: Start,
     pub(crate) contender: Contender,
-    /// How far its wall clock is ahead of the true time.
-    pub(crate) offset_ms: i64,
-    /// What its monotonic clock showed when the simulation began.
-    pub(crate) base_ms: u64,
+    pub(crate) clock: Clock,
+    /// It is broken: it does not look at the arbiter's clock.
+    pub(crate) trusts_its_clock: bool,
+    /// The number of the last of its requests that arrived.
+    pub(crate) arrived: u64,
     /// The exchange under way: its number, and what was asked.
     pub(crate) exchange: Option<(u64, Question)>,
     pub(crate) run: Option<Run>,
-    pub(crate) has_module: bool,
+    /// It has no module before then.
+    pub(crate) without_until: u64,
     pub(crate) cut_off_until: u64,
     pub(crate) is_paused: bool,
+    pub(crate) paused_at: u64,
+    /// When it asked what is under way.
+    pub(crate) asked_at: u64,
     /// What happened while it stood still.
     pub(crate) waiting: Vec<News>,
     /// When its timer goes off.
@@ -38,13 +43,14 @@ pub(crate) struct Run {
 /// What an agent learns.
 #[derive(Debug, Clone)]
 pub(crate) enum News {
-    /// What came of an exchange.
-    Answered(u64, Answer),
+    /// What came of an exchange, and what its answer showed of the arbiter's clock.
+    Answered(u64, Answer, Option<u64>),
     /// So much time has passed since it was begun that it is given up.
     GivenUp(u64),
     /// A run has ended.
     Ended(u64, Outcome),
-    Module(bool),
+    /// Whether there is a module may have changed.
+    Module,
     Stop,
     GiveBack,
 }
@@ -52,12 +58,11 @@ pub(crate) enum News {
 impl Agent {
     /// The time as it sees it.
     pub(crate) fn now(&self, true_ms: u64) -> Now {
-        let wall_ms = (EPOCH * 1000 + true_ms).checked_add_signed(self.offset_ms).expect("the offset is small");
-        Now { wall_ms, mono_ms: self.base_ms + true_ms }
+        if self.trusts_its_clock { self.clock.trusted(true_ms) } else { self.clock.now(true_ms) }
     }
 
     /// The true time at which its monotonic clock shows this.
     pub(crate) fn true_ms(&self, mono_ms: u64) -> u64 {
-        mono_ms.saturating_sub(self.base_ms)
+        self.clock.true_ms(mono_ms)
     }
 }

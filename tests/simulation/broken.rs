@@ -5,6 +5,8 @@
 pub(crate) enum Broken {
     /// The arbiter writes whatever the record was.
     UnconditionalWrite,
+    /// The arbiter compares when a request arrives, and writes a little later.
+    CompareThenWrite,
     /// The arbiter writes the end of a run whatever the record was.
     UnconditionalEnd,
     /// Every agent has the same id: one a host, or one a configuration, instead of one a start.
@@ -13,14 +15,30 @@ pub(crate) enum Broken {
     UnknownIsWon,
     /// A refusal is taken for a loss, even though the refused request was a copy of the one that was applied.
     RefusedIsLost,
+    /// A renewal that was refused is taken for one that was applied.
+    UncheckedRenewal,
     /// A run goes on whatever the contender says and however long ago its lease ended.
     EndlessLease,
     /// A run may act for a lease from when its agent heard that it won, not from when it asked.
     LeaseFromAnswer,
-    /// One agent in two believes a clock that is half a minute ahead.
-    FastClock,
+    /// An agent goes by its own wall clock, whatever the arbiter's shows.
+    ClockTrusted,
     /// Some agents count attempts in another way.
     FewerAttempts,
+    /// An agent reads its clock before it waits for an answer, not after.
+    StaleNow,
+    /// An agent's monotonic clock stands still while the agent does.
+    SleepingClock,
+    /// Some agents count missed rounds in another way.
+    OtherMissed,
+    /// Some agents know nothing of what is not to be repeated.
+    AlwaysRepeats,
+    /// The next due time is counted from the end of a run.
+    CountsFromTheEnd,
+    /// What an operator or others wrote is dropped.
+    Forgetful,
+    /// An agent sleeps for a minute too long.
+    Oversleeps,
     /// The contender is never told that a run has ended.
     Deaf,
     /// An agent looks at the record again and again instead of sleeping.
@@ -31,17 +49,26 @@ pub(crate) enum Broken {
 
 impl Broken {
     /// All of them, each with the checker that must catch it.
-    pub(crate) const ALL: [(Self, &'static str); 13] = [
+    pub(crate) const ALL: [(Self, &'static str); 22] = [
         (Self::UnconditionalWrite, "rising_fences"),
         (Self::UnconditionalWrite, "unique_writes"),
+        (Self::CompareThenWrite, "one_start_a_fence"),
         (Self::UnconditionalEnd, "record_forward"),
         (Self::SharedId, "one_start_a_fence"),
         (Self::UnknownIsWon, "one_start_a_fence"),
         (Self::RefusedIsLost, "nothing_abandoned"),
+        (Self::UncheckedRenewal, "no_overlap"),
         (Self::EndlessLease, "no_overlap"),
         (Self::LeaseFromAnswer, "no_overlap"),
-        (Self::FastClock, "no_overlap"),
+        (Self::ClockTrusted, "no_overlap"),
         (Self::FewerAttempts, "no_round_lost"),
+        (Self::StaleNow, "time_to_run"),
+        (Self::SleepingClock, "no_overlap"),
+        (Self::OtherMissed, "passed_over"),
+        (Self::AlwaysRepeats, "at_most_once"),
+        (Self::CountsFromTheEnd, "no_drift"),
+        (Self::Forgetful, "control_kept"),
+        (Self::Oversleeps, "no_round_waits"),
         (Self::Deaf, "progress"),
         (Self::Restless, "calm"),
         (Self::Impatient, "one_exchange"),

@@ -1,7 +1,7 @@
 //! What happens in a simulation, as the checkers see it: with the true time, which no agent knows.
 
-use soloist::round::contender::Halt;
-use soloist::round::{Fence, Outcome, Record};
+use soloist::round::contender::{Halt, Notice};
+use soloist::round::{Fence, Outcome, Record, Unreadable};
 
 /// One start of one agent: a process that crashed comes back as another one.
 pub(crate) type Start = usize;
@@ -13,18 +13,23 @@ pub(crate) enum Happening {
     Began { agent: Start, id: String },
     /// An agent is gone: it crashed or was stopped.
     Gone { agent: Start },
-    /// An agent was hindered: paused, cut off, a message of its lost or late.
-    Hindered { agent: Start },
+    /// An agent is hindered until then: paused, cut off, without a module, a message of its lost, late or old.
+    Hindered { agent: Start, until: u64 },
     /// An agent asked the arbiter something.
     Asked { agent: Start, replacement: Option<Record> },
     /// It has the answer, or has given it up.
     Answered { agent: Start },
     /// Its timer went off.
     Woken { agent: Start },
+    /// An agent's contender tells something; only for whoever reads along.
+    #[expect(dead_code, reason = "it is read as what `Debug` prints")]
+    Noticed { agent: Start, notice: Notice },
     /// The arbiter wrote a record in place of another one.
     Written(Written),
-    /// A hand changed what stands at the arbiter.
-    Hand,
+    /// An operator steered the job by a conditional replacement.
+    Steered { old: Record, new: Record },
+    /// A hand changed what stands at the arbiter: now it is this, or nothing, or no record.
+    Hand { stands: Result<Option<Record>, Unreadable> },
     /// A run was started; its lease stands until then.
     Started { agent: Start, fence: Fence, lease_until: u64 },
     /// The lease of the run of this agent was extended.

@@ -1,10 +1,10 @@
-//! The arbiter and the way to it: one RRset with compare-and-swap, and messages that are slow, lost, late or repeated.
+//! The way to the arbiter: messages that are slow, lost, late, repeated or overtaken.
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use soloist::arbiter::memory::Memory;
 use soloist::round::{Observation, Record, Replaced, Revision};
 
+use crate::arbiter::Arbiter;
 use crate::faults::{Fault, Faults};
 use crate::history::Start;
 use crate::options::{Chances, Options, hit};
@@ -13,7 +13,12 @@ use crate::options::{Chances, Options, hit};
 #[derive(Debug, Clone)]
 pub(crate) enum Question {
     Read,
-    Replace { expected: Revision, record: Box<Record> },
+    /// `value` is the record as it is sealed.
+    Replace {
+        expected: Revision,
+        record: Box<Record>,
+        value: Vec<u8>,
+    },
 }
 
 /// What it is told.
@@ -30,6 +35,8 @@ pub(crate) struct Request {
     pub(crate) exchange: u64,
     /// When it was sent.
     pub(crate) sent: u64,
+    /// Where its agent is kept.
+    pub(crate) slot: usize,
     pub(crate) question: Question,
     pub(crate) reply: Reply,
 }
@@ -39,6 +46,12 @@ pub(crate) struct Request {
 pub(crate) enum Reply {
     /// The answer.
     Answer,
+    /// The answer, perhaps after it was given up.
+    Late,
+    /// The answer, twice.
+    Twice,
+    /// What a secondary holds.
+    Old,
     /// The word that something failed, although it was done.
     Failure,
     /// Nothing.
@@ -55,10 +68,14 @@ pub(crate) enum Way {
 
 /// The way to the arbiter.
 pub(crate) struct Network {
-    pub(crate) arbiter: Memory,
+    pub(crate) arbiter: Arbiter,
     rng: SmallRng,
     chances: Chances,
     latency_ms: u64,
+    /// The longest way of a message that is slow, but not given up.
+    slow_ms: u64,
+    /// How much longer the way of a replacement may be.
+    write_ms: u64,
     late_ms: u64,
     is_healed: bool,
     /// Nobody reaches the arbiter before then.
@@ -70,10 +87,12 @@ pub(crate) struct Network {
 impl Network {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
-            arbiter: Memory::default(),
+            arbiter: Arbiter::new(options.lag_ms),
             rng: SmallRng::seed_from_u64(options.seed ^ 0x006e_6574),
             chances: options.chances.clone(),
             latency_ms: options.latency_ms,
+            slow_ms: options.slow_ms,
+            write_ms: options.write_ms,
             late_ms: options.late_ms(),
             is_healed: false,
             down_until: 0,
@@ -92,13 +111,14 @@ impl Network {
     /// How long one message takes.
     pub(crate) fn latency(&mut self) -> u64 {
         // Now and then a slow one, below what anybody gives up.
-        let most = if !self.is_healed && hit(&mut self.rng, 50) { 8 * self.latency_ms } else { self.latency_ms };
+        let most = if !self.is_healed && hit(&mut self.rng, 50) { self.slow_ms } else { self.latency_ms };
         self.rng.random_range(1..=most.max(1))
     }
 
     /// Sends a question; whether its agent is hindered by what happens to it.
     pub(crate) fn send(&mut self, now: u64, is_cut_off: bool, request: Request, faults: &mut Faults) -> (Way, bool) {
-        let there = self.latency();
+        let is_write = matches!(request.question, Question::Replace { .. });
+        let there = self.latency() + if is_write { self.rng.random_range(0..=self.write_ms) } else { 0 };
         if is_cut_off || self.down_until > now {
             // The connection is refused, or nothing is heard at all.
             let way = if self.rng.random_bool(0.5) {
@@ -112,41 +132,67 @@ impl Network {
             None => (Way::Sent(vec![(there, request)]), false),
             Some(fault) => {
                 faults.count(fault);
-                (self.faulty(fault, there, request), fault != Fault::Retransmitted && fault != Fault::Repeated)
+                if matches!(request.question, Question::Replace { .. })
+                    && matches!(fault, Fault::LostRequest | Fault::Failure)
+                {
+                    faults.count(Fault::UnknownRefused);
+                }
+                let is_harmless = matches!(fault, Fault::Retransmitted | Fault::Repeated | Fault::RepeatedAnswer);
+                (self.faulty(fault, there, request), !is_harmless)
             }
         }
     }
 
+    /// How long a message takes in bad times.
+    pub(crate) fn lateness(&mut self) -> u64 {
+        self.rng.random_range(0..=self.late_ms)
+    }
+
     fn fault(&mut self, question: &Question) -> Option<Fault> {
         let chances = &self.chances;
-        let both = [(Fault::LostRequest, chances.lost_request), (Fault::LostAnswer, chances.lost_answer)];
-        let writes = [
+        let both = [
+            (Fault::LostRequest, chances.lost_request),
+            (Fault::LostAnswer, chances.lost_answer),
             (Fault::LateRequest, chances.late_request),
+            (Fault::LateAnswer, chances.late_answer),
+            (Fault::RepeatedAnswer, chances.repeated),
+            (Fault::ServerError, chances.server_error),
+        ];
+        let read = [(Fault::Stale, chances.stale)];
+        let write = [
             (Fault::Retransmitted, chances.retransmitted),
             (Fault::Repeated, chances.repeated),
-            (Fault::ServerError, chances.server_error),
             (Fault::FailureAfterAll, chances.server_failure),
             (Fault::Failure, chances.server_failure),
         ];
-        let writes = if matches!(question, Question::Read) { &writes[..0] } else { &writes };
+        let own = if matches!(question, Question::Read) { &read[..] } else { &write };
         let rng = &mut self.rng;
-        both.iter().chain(writes).find(|(_, chance)| hit(rng, *chance)).map(|(fault, _)| *fault)
+        both.iter().chain(own).find(|(_, chance)| hit(rng, *chance)).map(|(fault, _)| *fault)
     }
 
-    fn faulty(&mut self, fault: Fault, there: u64, request: Request) -> Way {
-        let with = |reply| Request { reply, ..request.clone() };
-        let late = self.rng.random_range(0..=self.late_ms);
-        match fault {
-            Fault::LostAnswer => Way::Sent(vec![(there, with(Reply::Nothing))]),
-            Fault::LateRequest => Way::Sent(vec![(late, with(Reply::Nothing))]),
+    fn faulty(&mut self, fault: Fault, there: u64, mut request: Request) -> Way {
+        let late = self.lateness();
+        let mut with = |reply| {
+            request.reply = reply;
+            request.clone()
+        };
+        Way::Sent(match fault {
+            Fault::LostAnswer => vec![(there, with(Reply::Nothing))],
+            Fault::LateRequest => vec![(late, with(Reply::Answer))],
+            Fault::LateAnswer => vec![(there, with(Reply::Late))],
+            Fault::RepeatedAnswer => vec![(there, with(Reply::Twice))],
+            Fault::Stale => vec![(there, with(Reply::Old))],
             // The first copy is applied, and what is heard is how the second one was refused.
-            Fault::Retransmitted => Way::Sent(vec![(there, with(Reply::Nothing)), (there + 1, request)]),
-            Fault::Repeated => Way::Sent(vec![(there + late, with(Reply::Nothing)), (there, request)]),
-            Fault::ServerError => Way::Refused(there, failure(&request.question, "server error")),
-            Fault::FailureAfterAll => Way::Sent(vec![(there, with(Reply::Failure))]),
-            Fault::Failure => Way::Refused(there, Answer::Replaced(Ok(Replaced::Unknown("server failure".to_owned())))),
-            _ => Way::Sent(Vec::new()),
-        }
+            Fault::Retransmitted => vec![(there, with(Reply::Nothing)), (there + 1, with(Reply::Answer))],
+            Fault::Repeated => vec![(there + late, with(Reply::Nothing)), (there, with(Reply::Answer))],
+            Fault::ServerError => return Way::Refused(there, failure(&request.question, "server error")),
+            Fault::FailureAfterAll => vec![(there, with(Reply::Failure))],
+            Fault::Failure => {
+                let unknown = Replaced::Unknown("server failure".to_owned());
+                return Way::Refused(there, Answer::Replaced(Ok(unknown)));
+            }
+            _ => Vec::new(),
+        })
     }
 }
 

@@ -1,23 +1,40 @@
 //! The simulated world: agents, their network and their misfortunes, one event after another in virtual time.
 
 mod act;
+mod answers;
+mod arrive;
+mod broken;
+mod hand;
+mod load;
 mod misfortune;
+mod operator;
+mod settle;
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use soloist::round::contender::{Contender, Event, Now};
-use soloist::round::{Observation, Record, Replaced, Revision, State};
+use soloist::round::contender::steer::Steer;
+use soloist::round::contender::{Contender, Event};
+use soloist::round::{Record, Seal};
 
 use crate::agent::{Agent, News};
 use crate::broken::Broken;
 use crate::checkers::{self, Checker};
-use crate::faults::Faults;
-use crate::history::{Happening, Start, Stopped, Written};
-use crate::network::{Answer, Network, Question, Reply, Request};
+use crate::clock::Clock;
+use crate::faults::{Fault, Faults};
+use crate::history::{Happening, Start, Stopped};
+use crate::network::{Network, Request};
 use crate::options::Options;
+
+pub(crate) use load::load;
+pub(crate) use settle::{Settled, settle};
+
+use operator::Steering;
+
+/// Is told what happens.
+pub(crate) type Trace = fn(u64, &Happening);
 
 /// What was found.
 pub(crate) struct Outcome {
@@ -29,6 +46,8 @@ pub(crate) struct Outcome {
     pub(crate) starts: u64,
     /// Replacements that were applied.
     pub(crate) written: u64,
+    /// Requests that agents sent.
+    pub(crate) asked: u64,
     pub(crate) virtual_ms: u64,
 }
 
@@ -40,11 +59,7 @@ pub(crate) struct Violation {
 }
 
 /// Runs what a seed stands for. It ends at the first violation, or, where something is broken, at the first by `enough`.
-pub(crate) fn run(
-    options: &Options,
-    broken: Option<(Broken, &'static str)>,
-    trace: Option<fn(u64, &Happening)>,
-) -> Outcome {
+pub(crate) fn run(options: &Options, broken: Option<(Broken, &'static str)>, trace: Option<Trace>) -> Outcome {
     let mut world = World::new(options, broken.map(|(broken, _)| broken), trace);
     let enough = broken.map(|(_, checker)| checker);
     while !world.is_over(enough) && world.step() {}
@@ -57,6 +72,7 @@ pub(crate) fn run(
         rounds: world.rounds,
         starts: world.starts,
         written: world.written,
+        asked: world.reads + world.updates,
         virtual_ms: world.now,
     }
 }
@@ -72,6 +88,11 @@ enum Due {
     Second,
     Hand,
     Repair,
+    /// An operator reads the record, and writes so much later.
+    Operator(Steer, u64),
+    Steering(Box<Steering>),
+    /// A broken arbiter writes what it compared before.
+    Write(Box<Record>),
     Heal,
 }
 
@@ -106,6 +127,7 @@ struct World {
     planned: BinaryHeap<Reverse<Planned>>,
     numbers: u64,
     network: Network,
+    seal: Seal,
     agents: Vec<Option<Agent>>,
     /// How many agents have begun.
     begun: Start,
@@ -121,14 +143,16 @@ struct World {
     rounds: u64,
     starts: u64,
     written: u64,
-    trace: Option<fn(u64, &Happening)>,
+    reads: u64,
+    updates: u64,
+    trace: Option<Trace>,
 }
 
 /// The most violations that are kept of something broken.
 const MOST_VIOLATIONS: usize = 10_000;
 
 impl World {
-    fn new(options: &Options, broken: Option<Broken>, trace: Option<fn(u64, &Happening)>) -> Self {
+    fn new(options: &Options, broken: Option<Broken>, trace: Option<Trace>) -> Self {
         let mut world = Self {
             options: options.clone(),
             broken,
@@ -137,6 +161,7 @@ impl World {
             planned: BinaryHeap::new(),
             numbers: 0,
             network: Network::new(options),
+            seal: options.seal(),
             agents: (0..options.agents).map(|_| None).collect(),
             begun: 0,
             is_healed: false,
@@ -149,6 +174,8 @@ impl World {
             rounds: 0,
             starts: 0,
             written: 0,
+            reads: 0,
+            updates: 0,
             trace,
         };
         for slot in 0..options.agents {
@@ -209,6 +236,10 @@ impl World {
             Due::Second => self.second(),
             Due::Hand => self.hand(),
             Due::Repair => self.repair(),
+            Due::Operator(what, after_ms) => self.decide_to_steer(&what, after_ms),
+            Due::Steering(steering) if !self.is_healed => self.steer(*steering),
+            Due::Steering(_) => {}
+            Due::Write(record) => self.write(&record),
             Due::Heal => self.heal(),
         }
         true
@@ -226,34 +257,35 @@ impl World {
         let start = self.begun;
         self.begun += 1;
         let id = if self.broken == Some(Broken::SharedId) { "host".to_owned() } else { format!("a{slot}-{start:x}") };
-        let skew = i64::try_from(self.options.skew_ms).unwrap_or(0);
-        let mut offset_ms = self.rng.random_range(0..=skew) - skew / 2;
-        if self.broken == Some(Broken::FastClock) && slot % 2 == 1 {
-            offset_ms += 30_000;
+        let clock = Clock::drawn(self.options.clocks, &mut self.rng);
+        if clock.offset_ms.abs() > 60_000 {
+            self.faults.count(Fault::ClockOff);
         }
-        let mut rules = self.options.rules();
-        if self.broken == Some(Broken::FewerAttempts) && slot % 2 == 1 {
-            rules.attempts = 1;
+        if clock.drift_ppm != 0 {
+            self.faults.count(Fault::ClockDrifts);
         }
-        let base_ms = self.rng.random_range(0..1_000_000);
+        let rules = self.rules(slot);
         let seed = self.rng.random();
-        let now = Now { wall_ms: 0, mono_ms: base_ms + self.now };
+        let now = clock.now(self.now);
         let agent = Agent {
             start,
             contender: Contender::new(id.clone(), rules, seed, now),
-            offset_ms,
-            base_ms,
+            clock,
+            trusts_its_clock: self.broken == Some(Broken::ClockTrusted),
+            arrived: 0,
             exchange: None,
             run: None,
-            has_module: true,
+            without_until: 0,
             cut_off_until: 0,
             is_paused: false,
+            paused_at: 0,
+            asked_at: 0,
             waiting: Vec::new(),
             wake: None,
         };
         self.agents[slot] = Some(agent);
         self.tell(&Happening::Began { agent: start, id });
-        self.bring(slot, start, News::Module(true));
+        self.bring(slot, start, News::Module);
     }
 
     /// An agent is gone, by a crash or because it was stopped.
@@ -266,63 +298,13 @@ impl World {
         self.plan(back_after_ms, Due::Begin(slot));
     }
 
-    /// A request reaches the arbiter.
-    fn arrive(&mut self, request: &Request) {
-        let answer = match &request.question {
-            Question::Read => Answer::Read(Ok(self.network.arbiter.observe())),
-            Question::Replace { expected, record } => {
-                let before = self.network.arbiter.observe();
-                let mut expected = expected.clone();
-                if self.broken == Some(Broken::UnconditionalWrite)
-                    || self.broken == Some(Broken::UnconditionalEnd) && record.state != State::Running
-                {
-                    expected = before.revision.clone();
-                }
-                if expected == Revision::Absent && request.sent < self.last_hand {
-                    // A creation that was on its way while the record that was there instead was run and deleted brings
-                    // back a due time that has passed. Nobody can know; only a hand that deletes records makes it happen.
-                    return;
-                }
-                if self.network.stubborn_until > self.now {
-                    Answer::Replaced(Ok(Replaced::Conflict))
-                } else {
-                    let outcome = self.network.arbiter.swap(&expected, &record.encode());
-                    if matches!(outcome, Replaced::Applied(_)) {
-                        self.written(&before, Record::clone(record));
-                    }
-                    Answer::Replaced(Ok(outcome))
-                }
-            }
-        };
-        let answer = match request.reply {
-            Reply::Answer => answer,
-            Reply::Failure => Answer::Replaced(Ok(Replaced::Unknown("server failure".to_owned()))),
-            Reply::Nothing => return,
-        };
-        let Some(slot) = self.slot(request.from) else { return };
-        let back = self.network.latency();
-        self.plan(back, Due::News(slot, request.from, News::Answered(request.exchange, answer)));
-    }
-
-    fn written(&mut self, before: &Observation, new: Record) {
-        self.written += 1;
-        let written = Written { old: before.record().ok().flatten(), is_over_a_hand: self.is_a_hands, new };
-        self.is_a_hands = false;
-        self.tell(&Happening::Written(written));
-    }
-
-    fn slot(&self, start: Start) -> Option<usize> {
-        self.agents.iter().position(|agent| agent.as_ref().is_some_and(|agent| agent.start == start))
-    }
-
     /// News for an agent, or for later if it stands still.
     fn bring(&mut self, slot: usize, start: Start, news: News) {
         let Some(agent) = self.agent(slot, start) else { return };
         if agent.is_paused {
             agent.waiting.push(news);
         } else {
-            self.take_in(slot, news);
-            self.act(slot);
+            self.hear(slot, news);
         }
     }
 
@@ -343,14 +325,35 @@ impl World {
         let Some(agent) = self.agent(slot, start) else { return };
         agent.is_paused = false;
         agent.wake = None;
+        self.slept(slot);
         self.act(slot);
         while let Some(agent) = self.agent(slot, start).filter(|agent| !agent.is_paused && !agent.waiting.is_empty()) {
             let waiting = agent.waiting.len();
             let next = self.rng.random_range(0..waiting);
             let Some(agent) = self.agent(slot, start) else { return };
             let news = agent.waiting.swap_remove(next);
-            self.take_in(slot, news);
+            self.hear(slot, news);
+        }
+    }
+
+    /// An agent hears some news, and does what follows; before and in between it may crash.
+    fn hear(&mut self, slot: usize, news: News) {
+        let (before, after) = match news {
+            News::Answered(..) => (Fault::CrashAnswered, Fault::CrashDecided),
+            News::Ended(..) => (Fault::CrashEnded, Fault::CrashDecided),
+            _ => return self.obey(slot, news),
+        };
+        if self.may_crash(slot, before) {
+            return;
+        }
+        self.take_in(slot, news);
+        if !self.may_crash(slot, after) {
             self.act(slot);
         }
+    }
+
+    fn obey(&mut self, slot: usize, news: News) {
+        self.take_in(slot, news);
+        self.act(slot);
     }
 }

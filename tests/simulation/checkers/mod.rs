@@ -1,14 +1,21 @@
 //! What must hold in every simulation: one file a property.
 
+mod at_most_once;
 mod calm;
+mod control_kept;
+mod no_drift;
 mod no_overlap;
 mod no_round_lost;
+mod no_round_waits;
 mod nothing_abandoned;
 mod one_exchange;
 mod one_start_a_fence;
+mod over_is_over;
+mod passed_over;
 mod progress;
 mod record_forward;
 mod rising_fences;
+mod time_to_run;
 mod unique_writes;
 
 use crate::history::Happening;
@@ -43,6 +50,13 @@ pub(crate) fn all(options: &Options) -> Vec<Box<dyn Checker>> {
         Box::<one_start_a_fence::OneStartAFence>::default(),
         Box::new(no_overlap::NoOverlap::new(options)),
         Box::new(no_round_lost::NoRoundLost::new(options)),
+        Box::new(no_round_waits::NoRoundWaits::new(options)),
+        Box::<over_is_over::OverIsOver>::default(),
+        Box::new(passed_over::PassedOver::new(options)),
+        Box::new(at_most_once::AtMostOnce::new(options)),
+        Box::new(no_drift::NoDrift::new(options)),
+        Box::<control_kept::ControlKept>::default(),
+        Box::new(time_to_run::TimeToRun::new(options)),
         Box::new(nothing_abandoned::NothingAbandoned::new(options)),
         Box::new(progress::Progress::new(options)),
         Box::<calm::Calm>::default(),

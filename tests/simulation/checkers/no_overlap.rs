@@ -71,7 +71,7 @@ impl Checker for NoOverlap {
                 self.claimed = self.claimed.max(written.new.fence.map(|fence| fence.round));
                 Ok(())
             }
-            Happening::Hand => {
+            Happening::Hand { .. } => {
                 self.before_a_hand = self.claimed;
                 Ok(())
             }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use soloist::round::{Fence, State};
+use soloist::round::Fence;
 
 use super::Checker;
 use crate::history::{Happening, Start};
@@ -24,7 +24,7 @@ impl Checker for OneStartAFence {
             Happening::Began { agent, id } => {
                 self.ids.insert(*agent, id.clone());
             }
-            Happening::Written(written) if written.new.state == State::Running => {
+            Happening::Written(written) if written.new.state.is_running() => {
                 self.claimed.extend(written.new.fence.map(|fence| (fence, written.new.id.clone())));
             }
             Happening::Started { agent, fence, .. } => {

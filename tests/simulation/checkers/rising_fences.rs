@@ -1,6 +1,6 @@
 //! The fences that are claimed rise strictly, in the order in which the arbiter applied the claims, whatever a hand did.
 
-use soloist::round::{Fence, State};
+use soloist::round::Fence;
 
 use super::Checker;
 use crate::history::Happening;
@@ -19,9 +19,9 @@ impl Checker for RisingFences {
         let Happening::Written(written) = happening else { return Ok(()) };
         let new = &written.new;
         let is_renewal = written.old.as_ref().is_some_and(|old| {
-            old.id == new.id && old.fence == new.fence && old.timerold == new.timerold && old.state == State::Running
+            old.id == new.id && old.fence == new.fence && old.timerold == new.timerold && old.state.is_running()
         });
-        if new.state != State::Running || is_renewal {
+        if !new.state.is_running() || is_renewal {
             return Ok(());
         }
         if new.fence <= self.highest {

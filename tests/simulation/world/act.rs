@@ -1,113 +1,46 @@
-//! How an agent is driven: news in, actions out, as the agent loop of the host does it.
+//! Does what contenders ask for, as the agent loop of the host does it.
 
 use rand::Rng;
-use soloist::round::contender::{Action, Contender, Event, Halt};
-use soloist::round::{Fence, Outcome, Record, Replaced};
+use soloist::round::contender::{Action, Event, Halt};
+use soloist::round::{Fence, Outcome, Record};
 
 use super::{Due, World};
 use crate::agent::{News, Run};
 use crate::broken::Broken;
+use crate::faults::Fault;
 use crate::history::{Happening, Stopped};
-use crate::network::{Answer, Question, Reply, Request, Way, failure, silence};
+use crate::network::{Answer, Question, Reply, Request, Way, failure};
 
 impl World {
-    /// Tells an agent's contender what happened.
-    pub(super) fn take_in(&mut self, slot: usize, news: News) {
-        let event = match news {
-            News::Answered(exchange, answer) => self.answered(slot, exchange, Some(answer)),
-            News::GivenUp(exchange) => self.answered(slot, exchange, None),
-            News::Ended(number, outcome) => self.ended(slot, number, outcome),
-            News::Module(is_there) => Some(Event::Module(is_there.then(|| "0123456789ab".to_owned()))),
-            News::Stop => Some(Event::Stop),
-            News::GiveBack => Some(Event::GiveBack),
-        };
-        let now = self.now;
-        let Some(agent) = self.agents[slot].as_mut() else { return };
-        match event {
-            Some(Event::Module(module)) => {
-                agent.has_module = module.is_some();
-                agent.contender.handle(agent.now(now), Event::Module(module));
-            }
-            Some(event) => agent.contender.handle(agent.now(now), event),
-            None => {}
-        }
-    }
-
-    /// An answer, or none in time, to what is under way.
-    fn answered(&mut self, slot: usize, exchange: u64, answer: Option<Answer>) -> Option<Event> {
-        let agent = self.agents[slot].as_mut()?;
-        let start = agent.start;
-        let (_, question) = agent.exchange.take_if(|(number, _)| *number == exchange)?;
-        self.tell(&Happening::Answered { agent: start });
-        let answer = answer.unwrap_or_else(|| silence(&question));
-        match answer {
-            Answer::Read(seen) => Some(Event::Read(seen)),
-            Answer::Replaced(outcome) => Some(Event::Replaced(self.distort(slot, outcome, &question))),
-        }
-    }
-
-    /// What a broken agent makes of an answer.
-    fn distort(
-        &mut self,
-        slot: usize,
-        outcome: Result<Replaced, String>,
-        question: &Question,
-    ) -> Result<Replaced, String> {
-        match (self.broken, outcome, question) {
-            (Some(Broken::UnknownIsWon), Ok(Replaced::Unknown(_)), Question::Replace { record, .. }) => {
-                let alone = soloist::arbiter::memory::Memory::default();
-                Ok(alone.swap(&soloist::round::Revision::Absent, &record.encode()))
-            }
-            (Some(Broken::RefusedIsLost), Ok(Replaced::Conflict), _) => {
-                let (rules, seed, now) = (self.options.rules(), self.rng.random(), self.now);
-                if let Some(agent) = self.agents[slot].as_mut().filter(|agent| agent.run.is_none()) {
-                    // It forgets what it wrote.
-                    let now = agent.now(now);
-                    agent.contender = Contender::new(format!("a{slot}-{seed:x}"), rules, seed, now);
-                    agent.contender.handle(now, Event::Module(Some("0123456789ab".to_owned())));
-                    let id = format!("a{slot}-{seed:x}");
-                    let start = agent.start;
-                    self.tell(&Happening::Began { agent: start, id });
-                }
-                Ok(Replaced::Conflict)
-            }
-            (_, outcome, _) => outcome,
-        }
-    }
-
-    fn ended(&mut self, slot: usize, number: u64, outcome: Outcome) -> Option<Event> {
-        let now = self.now;
-        let agent = self.agents[slot].as_mut()?;
-        let run = agent.run.take_if(|run| run.number == number)?;
-        // What acts after its lease is stopped by the runtime.
-        let outcome = if run.lease_until <= now { Outcome::Stopped } else { outcome };
-        let start = agent.start;
-        self.tell(&Happening::Stopped { agent: start, fence: run.fence, how: Stopped::Ended(outcome.clone()) });
-        (self.broken != Some(Broken::Deaf)).then_some(Event::Ended(outcome))
-    }
-
     /// Does what an agent's contender asks for, unless something happens to the agent in between.
     pub(super) fn act(&mut self, slot: usize) {
         while let Some(agent) = self.agents[slot].as_mut().filter(|agent| !agent.is_paused) {
             let Some(action) = agent.contender.poll_action() else { break };
+            let start = agent.start;
             if self.broken == Some(Broken::Restless) {
                 self.fidget(slot);
             }
+            let step = if matches!(action, Action::Start { .. }) { Fault::CrashStarted } else { Fault::CrashAsked };
             match action {
                 Action::Read => self.ask(slot, Question::Read),
-                Action::Replace { expected, record, .. } => {
-                    self.ask(slot, Question::Replace { expected, record: Box::new(record) });
+                Action::Replace { expected, record, value } => {
+                    self.ask(slot, Question::Replace { expected, record: Box::new(record), value });
                 }
                 Action::Start { fence, lease_until_ms, .. } => self.start(slot, fence, lease_until_ms),
                 Action::Extend { lease_until_ms } => self.extend(slot, lease_until_ms),
                 Action::Halt(halt) => self.halt(slot, halt),
-                Action::Notice(_) => continue,
+                Action::Notice(notice) => {
+                    if let Some(trace) = self.trace {
+                        trace(self.now, &Happening::Noticed { agent: start, notice });
+                    }
+                    continue;
+                }
                 Action::Done => {
                     let back_after_ms = self.rng.random_range(0..=self.options.lease_ms);
                     self.leave(slot, back_after_ms);
                 }
             }
-            self.strike(slot);
+            self.strike(slot, step);
         }
         self.set_timer(slot);
     }
@@ -119,7 +52,8 @@ impl World {
             agent.wake = None;
             return;
         };
-        let at = agent.true_ms(timeout).max(now);
+        let oversleeps = if self.broken == Some(Broken::Oversleeps) { 60_000 } else { 0 };
+        let at = agent.true_ms(timeout).max(now) + oversleeps;
         if agent.wake != Some(at) {
             agent.wake = Some(at);
             let start = agent.start;
@@ -139,7 +73,9 @@ impl World {
         self.numbers += 1;
         let exchange = self.numbers;
         let now = self.now;
+        let question = self.distort_question(question);
         let Some(agent) = self.agents[slot].as_mut() else { return };
+        agent.asked_at = now;
         let (start, is_cut_off) = (agent.start, agent.cut_off_until > now);
         agent.exchange = Some((exchange, question.clone()));
         if self.broken == Some(Broken::Impatient) {
@@ -153,11 +89,15 @@ impl World {
             Question::Read => None,
             Question::Replace { record, .. } => Some(Record::clone(record)),
         };
+        match &replacement {
+            None => self.reads += 1,
+            Some(_) => self.updates += 1,
+        }
         self.tell(&Happening::Asked { agent: start, replacement });
-        let request = Request { from: start, exchange, sent: now, question, reply: Reply::Answer };
+        let request = Request { from: start, slot, exchange, sent: now, question, reply: Reply::Answer };
         let (way, is_hindered) = self.network.send(now, is_cut_off, request, &mut self.faults);
         if is_hindered || self.network.stubborn_until > now {
-            self.tell(&Happening::Hindered { agent: start });
+            self.tell(&Happening::Hindered { agent: start, until: now + self.options.timeout_ms });
         }
         match way {
             Way::Sent(requests) => {
@@ -165,7 +105,9 @@ impl World {
                     self.plan(after, Due::Arrival(request));
                 }
             }
-            Way::Refused(after, answer) => self.plan(after, Due::News(slot, start, News::Answered(exchange, answer))),
+            Way::Refused(after, answer) => {
+                self.plan(after, Due::News(slot, start, News::Answered(exchange, answer, None)))
+            }
         }
         self.plan(self.options.timeout_ms, Due::News(slot, start, News::GivenUp(exchange)));
     }
@@ -183,7 +125,7 @@ impl World {
             _ => {}
         }
         agent.run = Some(Run { number, fence, lease_until });
-        let has_module = agent.has_module;
+        let has_module = agent.without_until <= now;
         self.starts += 1;
         self.rounds += u64::from(fence.round > self.last_round);
         self.last_round = self.last_round.max(fence.round);

@@ -6,38 +6,46 @@ use super::{Due, World};
 use crate::agent::{Agent, News};
 use crate::faults::Fault;
 use crate::history::Happening;
-use crate::options::{EPOCH, hit};
+use crate::options::hit;
 
 impl World {
     /// After any step of an agent it may crash or stand still.
-    pub(super) fn strike(&mut self, slot: usize) {
-        if self.is_healed || self.agents[slot].is_none() {
-            return;
-        }
-        self.strike_with(slot, self.options.chances.crash, self.options.chances.pause);
-    }
-
-    fn strike_with(&mut self, slot: usize, crash: u32, pause: u32) {
-        if hit(&mut self.rng, crash) {
-            self.faults.count(Fault::Crash);
-            let back_after_ms = self.rng.random_range(0..=2 * self.options.lease_ms);
-            self.leave(slot, back_after_ms);
-        } else if hit(&mut self.rng, pause) {
+    pub(super) fn strike(&mut self, slot: usize, step: Fault) {
+        if !self.may_crash(slot, step) && !self.is_healed && hit(&mut self.rng, self.options.chances.pause) {
             self.pause(slot);
         }
     }
 
+    /// At this step an agent may crash; whether it is gone.
+    pub(super) fn may_crash(&mut self, slot: usize, step: Fault) -> bool {
+        let is_hit = !self.is_healed && hit(&mut self.rng, self.options.chances.crash);
+        if is_hit && self.agents[slot].is_some() {
+            self.crash(slot, step);
+        }
+        self.agents[slot].is_none()
+    }
+
+    fn crash(&mut self, slot: usize, step: Fault) {
+        self.faults.count(step);
+        let at_once = self.rng.random_bool(0.25);
+        let back_after_ms = if at_once { 0 } else { self.rng.random_range(0..=2 * self.options.lease_ms) };
+        self.leave(slot, back_after_ms);
+    }
+
     fn pause(&mut self, slot: usize) {
-        let ms = if self.rng.random_bool(0.5) {
-            self.rng.random_range(1..=3 * self.options.lease_ms)
+        let is_long = self.rng.random_bool(0.5);
+        let lease_ms = self.options.lease_ms;
+        let ms = if is_long {
+            self.rng.random_range(lease_ms + 1..=3 * lease_ms)
         } else {
-            self.rng.random_range(1..=100)
+            self.rng.random_range(1..=if lease_ms > 5_000 { lease_ms } else { 100 })
         };
+        let (now, until) = (self.now, self.now + ms);
         let Some(agent) = self.agents[slot].as_mut().filter(|agent| !agent.is_paused) else { return };
-        agent.is_paused = true;
+        (agent.is_paused, agent.paused_at) = (true, now);
         let start = agent.start;
-        self.faults.count(Fault::Pause);
-        self.tell(&Happening::Hindered { agent: start });
+        self.faults.count(if is_long { Fault::LongPause } else { Fault::Pause });
+        self.tell(&Happening::Hindered { agent: start, until });
         self.plan(ms, Due::Resume(slot, start));
     }
 
@@ -61,7 +69,12 @@ impl World {
         if hit(&mut self.rng, chances.hand) {
             // Not within the difference of the clocks from a due time: who creates the record anew may believe that it is
             // still to come, and nobody is left to tell that it was run.
-            self.plan(500, Due::Hand);
+            let margin = self.options.skew_ms + 1;
+            let after = self.rng.random_range(margin..=1_000 - margin);
+            self.plan(after, Due::Hand);
+        }
+        if hit(&mut self.rng, chances.operator) {
+            self.operator();
         }
         let slot = self.victim();
         let Some(agent) = self.agents[slot].as_mut() else { return };
@@ -70,10 +83,17 @@ impl World {
             self.faults.count(Fault::CutOff);
             agent.cut_off_until = self.now + some_time;
         }
+        let hindered = |until| Happening::Hindered { agent: start, until };
+        if hit(&mut self.rng, chances.jump) {
+            let is_forward = agent.clock.jump(&mut self.rng);
+            self.faults.count(if is_forward { Fault::JumpForward } else { Fault::JumpBack });
+        }
         if hit(&mut self.rng, chances.no_module) {
             self.faults.count(Fault::NoModule);
-            self.plan(some_time, Due::News(slot, start, News::Module(true)));
-            self.bring(slot, start, News::Module(false));
+            agent.without_until = self.now + some_time;
+            self.tell(&hindered(self.now + some_time));
+            self.plan(some_time, Due::News(slot, start, News::Module));
+            self.bring(slot, start, News::Module);
         }
         if hit(&mut self.rng, chances.stop) {
             self.faults.count(Fault::Stop);
@@ -82,10 +102,15 @@ impl World {
                 let after = if self.rng.random_bool(0.5) { 0 } else { some_time };
                 self.plan(after, Due::News(slot, start, News::GiveBack));
             }
+            self.tell(&hindered(u64::MAX));
             self.bring(slot, start, News::Stop);
         }
         // As often as after several steps: there are few of them in a second.
-        self.strike_with(slot, 4 * chances.crash, 4 * chances.pause);
+        if hit(&mut self.rng, 4 * chances.crash) {
+            self.crash(slot, Fault::Crash);
+        } else if hit(&mut self.rng, 4 * chances.pause) {
+            self.pause(slot);
+        }
     }
 
     /// Any agent, or the one that runs the job, which has more to lose.
@@ -98,54 +123,10 @@ impl World {
 
     fn hinder_all(&mut self) {
         let all: Vec<_> = self.agents.iter().flatten().map(|agent| agent.start).collect();
+        let until = self.network.stubborn_until;
         for agent in all {
-            self.tell(&Happening::Hindered { agent });
+            self.tell(&Happening::Hindered { agent, until });
         }
-    }
-
-    /// A hand changes what stands there, and repairs it later.
-    pub(super) fn hand(&mut self) {
-        if self.is_healed {
-            return;
-        }
-        let soon = EPOCH + self.now / 1000 + 2;
-        let (fault, values) = match self.rng.random_range(0..5) {
-            0 => (Fault::Deleted, Vec::new()),
-            1 => (Fault::Garbage, vec![b"v=spf1 -all".to_vec()]),
-            2 => (Fault::Garbage, [self.network.arbiter.observe().values, vec![self.plain(soon)]].concat()),
-            3 => (Fault::Plain, vec![self.plain(soon)]),
-            _ => (Fault::Plain, vec![self.plain(self.next())]),
-        };
-        self.faults.count(fault);
-        self.put(values);
-        if fault == Fault::Garbage {
-            let after = self.rng.random_range(1..=3 * self.options.every * 1000);
-            self.plan(after, Due::Repair);
-        }
-    }
-
-    fn next(&self) -> u64 {
-        self.options.schedule().after(EPOCH + self.now / 1000)
-    }
-
-    /// As an agent that knows only four fields writes it.
-    fn plain(&self, next: u64) -> Vec<u8> {
-        format!(r#"{{"id":"hand","timer":{next},"timerold":{},"entryid":"1b60"}}"#, EPOCH + self.now / 1000)
-            .into_bytes()
-    }
-
-    pub(super) fn repair(&mut self) {
-        if self.network.arbiter.observe().record().is_err() {
-            let values = vec![self.plain(self.next())];
-            self.put(values);
-        }
-    }
-
-    fn put(&mut self, values: Vec<Vec<u8>>) {
-        self.is_a_hands = true;
-        self.last_hand = self.now;
-        self.network.arbiter.overwrite(values);
-        self.tell(&Happening::Hand);
     }
 
     /// From now on nothing goes wrong any more.
@@ -154,16 +135,17 @@ impl World {
         self.network.heal();
         self.tell(&Happening::Healed);
         self.repair();
+        self.resume_the_job();
         for slot in 0..self.agents.len() {
             let after = self.rng.random_range(0..100);
             match &mut self.agents[slot] {
                 Some(agent) => {
                     let start = agent.start;
-                    agent.cut_off_until = 0;
+                    (agent.cut_off_until, agent.without_until) = (0, 0);
                     if agent.is_paused {
                         self.plan(after, Due::Resume(slot, start));
                     }
-                    self.plan(after, Due::News(slot, start, News::Module(true)));
+                    self.plan(after, Due::News(slot, start, News::Module));
                 }
                 None => self.plan(after, Due::Begin(slot)),
             }

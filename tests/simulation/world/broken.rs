@@ -1,0 +1,73 @@
+//! What is broken on purpose, where an agent or the arbiter is broken.
+
+use rand::Rng;
+use soloist::round::contender::{Delivery, Missed, Rules};
+use soloist::round::{Record, Replaced, State};
+
+use super::{Due, World};
+use crate::broken::Broken;
+use crate::network::Question;
+use crate::options::EPOCH;
+
+impl World {
+    /// The rules of an agent.
+    pub(super) fn rules(&self, slot: usize) -> Rules {
+        let rules = self.options.rules();
+        match self.broken.filter(|_| slot % 2 == 1) {
+            Some(Broken::FewerAttempts) => Rules { attempts: 1, ..rules },
+            Some(Broken::AlwaysRepeats) => Rules { delivery: Delivery::AtLeastOnce, ..rules },
+            Some(Broken::OtherMissed) => match rules.missed {
+                Missed::CatchUp { .. } => Rules { missed: Missed::RunOnce, ..rules },
+                _ => Rules { missed: Missed::CatchUp { most: 9 }, ..rules },
+            },
+            _ => rules,
+        }
+    }
+
+    /// What a broken agent asks instead.
+    pub(super) fn distort_question(&self, question: Question) -> Question {
+        let Question::Replace { expected, mut record, value } = question else { return question };
+        match self.broken {
+            Some(Broken::CountsFromTheEnd) if record.state == State::Idle && record.fence.is_some() => {
+                record.timer = EPOCH + self.now / 1000 + self.options.every;
+            }
+            Some(Broken::Forgetful) => {
+                record.paused = None;
+                record.extra.clear();
+            }
+            _ => return Question::Replace { expected, record, value },
+        }
+        let value = self.seal.seal(&record);
+        Question::Replace { expected, record, value }
+    }
+
+    /// An agent goes on after it stood still.
+    pub(super) fn slept(&mut self, slot: usize) {
+        let now = self.now;
+        if self.broken == Some(Broken::SleepingClock)
+            && let Some(agent) = self.agents[slot].as_mut()
+        {
+            agent.clock.stood_still(now - agent.paused_at);
+        }
+    }
+
+    /// Compares now, and writes a little later.
+    pub(super) fn compare_then_write(&mut self, is_equal: bool, record: &Record) -> Replaced {
+        if !is_equal {
+            return Replaced::Conflict;
+        }
+        let after = self.rng.random_range(1..=5);
+        self.plan(after, Due::Write(Box::new(record.clone())));
+        let alone = soloist::arbiter::memory::Memory::default();
+        alone.swap(&soloist::round::Revision::Absent, &record.encode())
+    }
+
+    /// Writes whatever stands there.
+    pub(super) fn write(&mut self, record: &Record) {
+        let expected = self.network.arbiter.observe().revision.clone();
+        let (_, before) = self.network.arbiter.swap(self.now, &expected, &self.seal.seal(record));
+        if let Some(before) = before {
+            self.written(&before, record.clone());
+        }
+    }
+}
