@@ -1,0 +1,372 @@
+//! Everything that can happen next, and what comes of it.
+
+use std::mem;
+use std::sync::Arc;
+
+use soloist::round::contender::steer::Steer;
+use soloist::round::contender::{Event, Now};
+use soloist::round::{Outcome, Record, Revision, State};
+
+use crate::agent::{Answer, Ask, Deed, Exchange, FAILED, Run, Stood};
+use crate::laws::{self, Law};
+use crate::options::{Broken, CALM_STEPS, EPOCH, Options, STEP_MS};
+use crate::world::World;
+
+/// One thing that happens. An agent is named by its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Time advances.
+    Time,
+    /// An agent looks at its clock.
+    Wake(usize),
+    /// The arbiter takes up what an agent asks for.
+    Serve(usize, Served),
+    /// An answer comes back to its agent.
+    Answer(usize),
+    /// A copy of a replacement arrives whose client has given it up, or has an answer already.
+    Arrive(usize),
+    /// A run ends well, or fails.
+    End(usize, Ended),
+    /// An agent is asked to leave at once.
+    GiveBack(usize),
+    /// An agent vanishes; what it asked for vanishes with it, or is still on its way.
+    Crash(usize, OnItsWay),
+    /// It is started again.
+    Restart(usize),
+    /// An operator reads the record.
+    OperatorReads,
+    /// And writes.
+    OperatorWrites,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Served {
+    Well,
+    /// Nothing is read or written, and the agent hears so.
+    Failed,
+    /// It is applied or refused, and the answer is lost.
+    AnswerLost,
+    /// Its agent gives up while it is on its way.
+    GivenUp,
+    /// It arrives a second time, later.
+    Twice,
+    /// It arrives a second time at once, and only the second answer reaches its agent.
+    Echoed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    Well,
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnItsWay {
+    Nothing,
+    Replacement,
+}
+
+impl Step {
+    /// Whether it may as well never happen.
+    pub(crate) const fn is_optional(self) -> bool {
+        matches!(self, Self::Arrive(_) | Self::End(..) | Self::Restart(_))
+    }
+}
+
+/// All that can happen in this state.
+pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) {
+    if world.violated != 0 {
+        return;
+    }
+    let budget = &world.budget;
+    let end_ms = options.steps * STEP_MS;
+    let is_calm = world.at_ms + CALM_STEPS * STEP_MS > end_ms;
+    let mut is_pending = false;
+    for (place, agent) in world.agents.iter().enumerate() {
+        match &agent.exchange {
+            Some(Exchange::Read) => {
+                steps.push(Step::Serve(place, Served::Well));
+                if !is_calm && budget.errors > 0 {
+                    steps.push(Step::Serve(place, Served::Failed));
+                }
+            }
+            Some(Exchange::Replace(_)) => {
+                steps.push(Step::Serve(place, Served::Well));
+                if !is_calm && budget.errors > 0 {
+                    steps.push(Step::Serve(place, Served::Failed));
+                }
+                if !is_calm && budget.doubts > 0 {
+                    let doubts = [Served::AnswerLost, Served::GivenUp, Served::Twice, Served::Echoed];
+                    steps.extend(doubts.map(|served| Step::Serve(place, served)));
+                }
+            }
+            Some(Exchange::Answered(_)) => steps.push(Step::Answer(place)),
+            Some(Exchange::Dropped) | None => {}
+        }
+        let is_due = agent.is_due(world.at_ms);
+        is_pending |= is_due || agent.exchange.as_ref().is_some_and(|exchange| *exchange != Exchange::Dropped);
+        if is_due {
+            steps.push(Step::Wake(place));
+        }
+        if agent.acts(world.at_ms) {
+            steps.push(Step::End(place, Ended::Well));
+            if !is_calm && budget.failures > 0 {
+                steps.push(Step::End(place, Ended::Failed));
+            }
+        }
+        if agent.contender.is_none() {
+            if !agent.is_done && world.at_ms < end_ms {
+                steps.push(Step::Restart(place));
+            }
+        } else if !is_calm {
+            if budget.crashes > 0 {
+                steps.push(Step::Crash(place, OnItsWay::Nothing));
+                if budget.doubts > 0 && matches!(agent.exchange, Some(Exchange::Replace(_))) {
+                    steps.push(Step::Crash(place, OnItsWay::Replacement));
+                }
+            }
+            if budget.give_backs > 0 && !agent.is_stopping {
+                steps.push(Step::GiveBack(place));
+            }
+        }
+    }
+    steps.extend((0..world.late.len()).map(Step::Arrive));
+    if world.operator.is_some() {
+        steps.push(Step::OperatorWrites);
+    } else if budget.steers > 0 && world.stood.is_some() && !is_calm {
+        steps.push(Step::OperatorReads);
+    }
+    if world.at_ms < end_ms && (!is_pending || (budget.delays > 0 && !is_calm && is_in_time(world, options))) {
+        steps.push(Step::Time);
+    }
+}
+
+/// Whether a request that is on its way may wait a little longer.
+fn is_in_time(world: &World, options: &Options) -> bool {
+    options.applied_within_ms.is_none_or(|within_ms| {
+        world.agents.iter().all(|agent| {
+            !matches!(agent.exchange, Some(Exchange::Replace(_)))
+                || world.at_ms + STEP_MS - agent.read_ms <= within_ms
+        })
+    })
+}
+
+impl Step {
+    pub(crate) fn take(self, world: &mut World, options: &Options) {
+        match self {
+            Self::Time => {
+                let is_pending = world
+                    .agents
+                    .iter()
+                    .any(|agent| agent.exchange.as_ref().is_some_and(|asked| *asked != Exchange::Dropped) || agent.is_due(world.at_ms));
+                if is_pending {
+                    world.budget.delays -= 1;
+                }
+                world.at_ms += STEP_MS;
+            }
+            Self::Wake(place) => tell(world, options, place, Event::Time),
+            Self::Serve(place, served) => serve(world, options, place, served),
+            Self::Answer(place) => {
+                if let Some(Exchange::Answered(answer)) = world.agent_mut(place).exchange.take() {
+                    tell(world, options, place, answer.event());
+                }
+            }
+            Self::Arrive(copy) => {
+                let ask = world.late.remove(copy);
+                replace(world, options, &ask);
+            }
+            Self::End(place, ended) => end(world, options, place, ended),
+            Self::GiveBack(place) => {
+                world.budget.give_backs -= 1;
+                world.agent_mut(place).is_stopping = true;
+                tell(world, options, place, Event::GiveBack);
+            }
+            Self::Crash(place, on_its_way) => {
+                world.budget.crashes -= 1;
+                if let (OnItsWay::Replacement, Some(Exchange::Replace(ask))) =
+                    (on_its_way, &world.agents[place].exchange)
+                {
+                    let ask = Arc::clone(ask);
+                    world.budget.doubts -= 1;
+                    world.late.push(ask);
+                }
+                world.agent_mut(place).crash();
+            }
+            Self::Restart(place) => {
+                let at_ms = world.at_ms;
+                world.agent_mut(place).start(options, at_ms);
+            }
+            Self::OperatorReads => {
+                world.budget.steers -= 1;
+                world.operator.clone_from(&world.stood);
+            }
+            Self::OperatorWrites => operator_writes(world, options),
+        }
+        wake(world, options);
+        if world.agents.iter().filter(|agent| agent.acts(world.at_ms)).count() > 1 {
+            world.violated |= Law::OneRun.bit();
+        }
+    }
+}
+
+/// Where nothing can be delayed, what is due is done at once: it touches nothing but the agent that does it.
+pub(crate) fn wake(world: &mut World, options: &Options) {
+    if world.budget.delays > 0 {
+        return;
+    }
+    for place in 0..world.agents.len() {
+        if world.agents[place].is_due(world.at_ms) {
+            tell(world, options, place, Event::Time);
+        }
+    }
+}
+
+fn tell(world: &mut World, options: &Options, place: usize, event: Event) {
+    let at_ms = world.at_ms;
+    let deed = world.agent_mut(place).handle(options, at_ms, event);
+    let Some(Deed::Started { fence, is_second }) = deed else { return };
+    if is_second {
+        world.violated |= Law::OneRun.bit();
+    }
+    if world.started.contains(&fence) {
+        world.violated |= Law::OneStart.bit();
+    }
+    let earlier = world.started.iter().filter(|started| started.round == fence.round).count();
+    if earlier > 0 {
+        world.violated |= Law::OneStartARound.bit() & mask(options, Law::OneStartARound);
+    }
+    if earlier >= options.rules.attempts as usize + usize::from(world.given_back) {
+        world.violated |= Law::Attempts.bit() & mask(options, Law::Attempts);
+    }
+    world.started.push(fence);
+}
+
+/// Only the laws that are asked about end a path.
+fn mask(options: &Options, law: Law) -> u16 {
+    if options.laws.contains(&law) { law.bit() } else { 0 }
+}
+
+fn end(world: &mut World, options: &Options, place: usize, ended: Ended) {
+    let Some(Run { fence, .. }) = world.agent_mut(place).run.take() else { return };
+    let outcome = match ended {
+        Ended::Well => {
+            world.run_well.push(fence);
+            Outcome::Ok
+        }
+        Ended::Failed => {
+            world.budget.failures -= 1;
+            if options.is_broken(Broken::Untruthful) { Outcome::Ok } else { FAILED }
+        }
+    };
+    tell(world, options, place, Event::Ended(outcome));
+}
+
+fn serve(world: &mut World, options: &Options, place: usize, served: Served) {
+    let Some(exchange) = world.agent_mut(place).exchange.take() else { return };
+    let answer = match exchange {
+        Exchange::Read if served == Served::Well => Answer::Read(world.stood.clone()),
+        Exchange::Read => {
+            world.budget.errors -= 1;
+            Answer::ReadFailed
+        }
+        Exchange::Replace(ask) => serve_replacement(world, options, &ask, served),
+        other => return world.agent_mut(place).exchange = Some(other),
+    };
+    if answer == Answer::ReadFailed && options.is_broken(Broken::DroppedError) {
+        let agent = world.agent_mut(place);
+        agent.exchange = Some(Exchange::Dropped);
+        agent.refresh();
+    } else if world.budget.delays > 0 {
+        let agent = world.agent_mut(place);
+        agent.exchange = Some(Exchange::Answered(answer));
+        agent.refresh();
+    } else {
+        tell(world, options, place, answer.event());
+    }
+}
+
+fn serve_replacement(world: &mut World, options: &Options, ask: &Arc<Ask>, served: Served) -> Answer {
+    match served {
+        Served::Well => {}
+        Served::Failed => world.budget.errors -= 1,
+        _ => world.budget.doubts -= 1,
+    }
+    let unknown = if options.is_broken(Broken::UnknownIsWon) {
+        Answer::Applied(ask.value.as_slice().into())
+    } else {
+        Answer::Unknown
+    };
+    match served {
+        Served::Well => replace(world, options, ask),
+        Served::Failed => Answer::WriteFailed,
+        Served::AnswerLost => {
+            replace(world, options, ask);
+            unknown
+        }
+        Served::GivenUp => {
+            world.late.push(Arc::clone(ask));
+            unknown
+        }
+        Served::Twice => {
+            let answer = replace(world, options, ask);
+            world.late.push(Arc::clone(ask));
+            answer
+        }
+        Served::Echoed => {
+            replace(world, options, ask);
+            replace(world, options, ask)
+        }
+    }
+}
+
+/// The arbiter: writes on condition, and tells.
+fn replace(world: &mut World, options: &Options, ask: &Ask) -> Answer {
+    let current = world.stood.as_ref().map_or(Revision::Absent, |stood| stood.revision());
+    let is_end = ask.record.state == State::Idle;
+    let is_met = ask.expected == current
+        || options.overwrites()
+        || match options.broken {
+            Some(Broken::UnconditionalWrite | Broken::RefusedIsRepeated) => true,
+            Some(Broken::UnconditionalEnd) => is_end,
+            _ => false,
+        };
+    if !is_met {
+        return Answer::Conflict;
+    }
+    if options.is_broken(Broken::Forgetful) && !is_end {
+        return Answer::Applied(ask.value.as_slice().into());
+    }
+    let mut value = ask.value.clone();
+    if options.is_broken(Broken::TornWrite) {
+        value.truncate(value.len() / 2);
+    }
+    let stood = Stood::new(value);
+    match &stood.record {
+        None => world.violated |= Law::Readable.bit(),
+        Some(record) => {
+            let violated = laws::judge(world.record(), record, world, &options.rules);
+            world.violated |= options.laws.iter().fold(0, |all, law| all | law.bit()) & violated;
+            if record.state == State::Free {
+                world.given_back += 1;
+            }
+        }
+    }
+    world.stood = Some(Arc::new(stood));
+    Answer::Applied(ask.value.as_slice().into())
+}
+
+/// One conditional replacement, as the commands of an operator make it; refused, it comes to nothing.
+fn operator_writes(world: &mut World, options: &Options) {
+    let Some(seen) = mem::take(&mut world.operator) else { return };
+    let is_same = world.stood.as_ref().is_some_and(|stood| stood.value == seen.value);
+    let Some(record) = seen.record.as_ref().filter(|_| is_same) else { return };
+    let now = Now { wall_ms: EPOCH * 1000 + world.at_ms, mono_ms: world.at_ms };
+    let steer = match &record.paused {
+        _ if options.is_triggering => Steer::Trigger,
+        None => Steer::Pause { reason: "p".to_owned() },
+        Some(_) => Steer::Resume,
+    };
+    if let Ok(new) = steer.apply(record, &options.rules, now) {
+        world.stood = Some(Arc::new(Stood::new(Record::encode(&new))));
+    }
+}
