@@ -65,6 +65,8 @@ pub(crate) struct Agent {
     /// Whether it has left for good.
     pub(crate) is_done: bool,
     pub(crate) is_stopping: bool,
+    /// Whether nothing has happened to it yet: such agents are alike.
+    pub(crate) is_fresh: bool,
     pub(crate) exchange: Option<Exchange>,
     pub(crate) run: Option<Run>,
     /// When it last asked for a read.
@@ -87,6 +89,7 @@ impl Agent {
             contender: None,
             is_done: false,
             is_stopping: false,
+            is_fresh: true,
             exchange: None,
             run: None,
             read_ms: 0,
@@ -181,8 +184,8 @@ impl Agent {
 
     pub(crate) fn refresh(&mut self) {
         let mut hasher = DefaultHasher::new();
-        (self.place, self.starts, self.is_done, self.is_stopping).hash(&mut hasher);
-        (&self.contender, &self.exchange, self.run).hash(&mut hasher);
+        (self.place, self.starts, self.is_done, self.is_stopping, self.is_fresh).hash(&mut hasher);
+        (&self.contender, &self.exchange, self.run, self.read_ms).hash(&mut hasher);
         self.digest = hasher.finish();
     }
 }

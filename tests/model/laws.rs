@@ -12,7 +12,7 @@ use crate::world::{Search, World};
 pub(crate) enum Law {
     /// No two runs can act at the same moment.
     OneRun,
-    /// A fence is started once.
+    /// A fence is started once, and in order.
     OneStart,
     /// The fence in the record only rises, and every claim has one of its own.
     RisingFences,
@@ -75,7 +75,7 @@ impl Law {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::OneRun => "no two runs can act at the same moment",
-            Self::OneStart => "a fence is started once",
+            Self::OneStart => "fences are started once and in order",
             Self::RisingFences => "fences only rise",
             Self::NotBefore => "no claim before the record's timer",
             Self::OwnEnd => "an end is written by its holder",
@@ -120,7 +120,7 @@ pub(crate) fn sights(options: &Options) -> Vec<Property<Search>> {
         sights.push(Property::<Search>::sometimes("a crashed agent's round is run by another one", |_, world| {
             world.record().is_some_and(|record| record.outcome == Some(Outcome::Ok))
                 && world.agents.iter().any(|agent| agent.contender.is_none())
-                && world.started.iter().any(|fence| fence.attempt == 2)
+                && world.started.is_some_and(|fence| fence.attempt == 2)
         }));
     }
     if options.budget.crashes > 0 && (!is_repeated || options.budget.crashes > 1) {
@@ -144,7 +144,7 @@ pub(crate) fn sights(options: &Options) -> Vec<Property<Search>> {
             world.agents.iter().any(|agent| {
                 agent.run.is_some_and(|run| run.until_ms > (run.fence.round - EPOCH) * 1000 + lease_ms)
                     && agent.acts(world.at_ms)
-                    && world.started.last().is_some_and(|fence| fence.attempt == 1)
+                    && world.started.is_some_and(|fence| fence.attempt == 1)
             })
         }));
     }
@@ -183,7 +183,7 @@ pub(crate) fn judge(old: Option<&Record>, new: &Record, world: &World, rules: &R
         demand(Law::RisingFences, new.id == old.id || !new.state.is_running());
         demand(Law::OneRun, !new.state.is_running() || new.timer > old.timer);
         let is_run_well = new.state == State::Idle && new.outcome == Some(Outcome::Ok) && is_own;
-        demand(Law::TrueEnd, !is_run_well || new.fence.is_some_and(|fence| world.run_well.contains(&fence)));
+        demand(Law::TrueEnd, !is_run_well || world.is_run_well && new.fence == world.started);
         return violated;
     }
     demand(Law::RisingFences, new.state.is_running() && new.fence > old.fence);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use soloist::round::contender::steer::Steer;
 use soloist::round::contender::{Event, Now};
-use soloist::round::{Outcome, Record, Revision, State};
+use soloist::round::{Outcome, Record, State};
 
 use crate::agent::{Answer, Ask, Deed, Exchange, FAILED, Run, Stood};
 use crate::laws::{self, Law};
@@ -67,6 +67,20 @@ pub(crate) enum OnItsWay {
 }
 
 impl Step {
+    /// The agent to which it happens.
+    const fn place(self) -> Option<usize> {
+        match self {
+            Self::Wake(place)
+            | Self::Serve(place, _)
+            | Self::Answer(place)
+            | Self::End(place, _)
+            | Self::GiveBack(place)
+            | Self::Crash(place, _)
+            | Self::Restart(place) => Some(place),
+            Self::Time | Self::Arrive(_) | Self::OperatorReads | Self::OperatorWrites => None,
+        }
+    }
+
     /// Whether it may as well never happen.
     pub(crate) const fn is_optional(self) -> bool {
         matches!(self, Self::Arrive(_) | Self::End(..) | Self::Restart(_))
@@ -80,9 +94,16 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
     }
     let budget = &world.budget;
     let end_ms = options.steps * STEP_MS;
-    let is_calm = world.at_ms + CALM_STEPS * STEP_MS > end_ms;
+    let is_calm = is_calm(world, options);
     let mut is_pending = false;
+    // Agents to which nothing has happened yet are alike: it happens to the first of them.
+    let fresh = world.agents.iter().position(|agent| agent.is_fresh && options.broken.is_none());
     for (place, agent) in world.agents.iter().enumerate() {
+        let is_due = agent.is_due(world.at_ms);
+        is_pending |= is_due || agent.exchange.as_ref().is_some_and(|exchange| *exchange != Exchange::Dropped);
+        if agent.is_fresh && fresh.is_some_and(|fresh| fresh < place) {
+            continue;
+        }
         match &agent.exchange {
             Some(Exchange::Read) => {
                 steps.push(Step::Serve(place, Served::Well));
@@ -103,8 +124,6 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
             Some(Exchange::Answered(_)) => steps.push(Step::Answer(place)),
             Some(Exchange::Dropped) | None => {}
         }
-        let is_due = agent.is_due(world.at_ms);
-        is_pending |= is_due || agent.exchange.as_ref().is_some_and(|exchange| *exchange != Exchange::Dropped);
         if is_due {
             steps.push(Step::Wake(place));
         }
@@ -141,6 +160,11 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
     }
 }
 
+/// Whether nothing goes wrong any more.
+fn is_calm(world: &World, options: &Options) -> bool {
+    world.at_ms + CALM_STEPS * STEP_MS > options.steps * STEP_MS
+}
+
 /// Whether a request that is on its way may wait a little longer.
 fn is_in_time(world: &World, options: &Options) -> bool {
     options.applied_within_ms.is_none_or(|within_ms| {
@@ -153,6 +177,9 @@ fn is_in_time(world: &World, options: &Options) -> bool {
 
 impl Step {
     pub(crate) fn take(self, world: &mut World, options: &Options) {
+        if let Some(place) = self.place() {
+            world.agent_mut(place).is_fresh = false;
+        }
         match self {
             Self::Time => {
                 let is_pending = world
@@ -202,11 +229,25 @@ impl Step {
             }
             Self::OperatorWrites => operator_writes(world, options),
         }
+        forget_what_is_refused(world, options);
         wake(world, options);
         if world.agents.iter().filter(|agent| agent.acts(world.at_ms)).count() > 1 {
             world.violated |= Law::OneRun.bit();
         }
     }
+}
+
+/// Drops the copies that an arbiter will refuse whenever they arrive.
+///
+/// The laws that every write is judged by let the record only move on (its fence rises, or a run of the same fence is
+/// renewed for longer, or it ends), so what does not stand any more never stands again. An operator's pause and its end
+/// do bring back a record, and what only overwrites refuses nothing: there all copies are kept.
+fn forget_what_is_refused(world: &mut World, options: &Options) {
+    if world.late.is_empty() || options.overwrites() || options.broken.is_some() || options.budget.steers > 0 {
+        return;
+    }
+    let current = world.revision();
+    world.late.retain(|ask| ask.expected == current);
 }
 
 /// Where nothing can be delayed, what is due is done at once: it touches nothing but the agent that does it.
@@ -228,17 +269,20 @@ fn tell(world: &mut World, options: &Options, place: usize, event: Event) {
     if is_second {
         world.violated |= Law::OneRun.bit();
     }
-    if world.started.contains(&fence) {
+    if world.started >= Some(fence) {
         world.violated |= Law::OneStart.bit();
     }
-    let earlier = world.started.iter().filter(|started| started.round == fence.round).count();
-    if earlier > 0 {
-        world.violated |= Law::OneStartARound.bit() & mask(options, Law::OneStartARound);
+    if world.started.is_none_or(|started| started.round != fence.round) {
+        (world.starts, world.given_back) = (0, 0);
     }
-    if earlier >= options.rules.attempts as usize + usize::from(world.given_back) {
-        world.violated |= Law::Attempts.bit() & mask(options, Law::Attempts);
+    world.starts += 1;
+    if world.starts > 1 {
+        world.violated |= mask(options, Law::OneStartARound);
     }
-    world.started.push(fence);
+    if world.starts > options.rules.attempts + world.given_back {
+        world.violated |= mask(options, Law::Attempts);
+    }
+    (world.started, world.is_run_well) = (Some(fence), false);
 }
 
 /// Only the laws that are asked about end a path.
@@ -250,7 +294,7 @@ fn end(world: &mut World, options: &Options, place: usize, ended: Ended) {
     let Some(Run { fence, .. }) = world.agent_mut(place).run.take() else { return };
     let outcome = match ended {
         Ended::Well => {
-            world.run_well.push(fence);
+            world.is_run_well |= world.started == Some(fence);
             Outcome::Ok
         }
         Ended::Failed => {
@@ -321,7 +365,7 @@ fn serve_replacement(world: &mut World, options: &Options, ask: &Arc<Ask>, serve
 
 /// The arbiter: writes on condition, and tells.
 fn replace(world: &mut World, options: &Options, ask: &Ask) -> Answer {
-    let current = world.stood.as_ref().map_or(Revision::Absent, |stood| stood.revision());
+    let current = world.revision();
     let is_end = ask.record.state == State::Idle;
     let is_met = ask.expected == current
         || options.overwrites()
@@ -346,7 +390,7 @@ fn replace(world: &mut World, options: &Options, ask: &Ask) -> Answer {
         Some(record) => {
             let violated = laws::judge(world.record(), record, world, &options.rules);
             world.violated |= options.laws.iter().fold(0, |all, law| all | law.bit()) & violated;
-            if record.state == State::Free {
+            if record.state == State::Free && record.fence.map(|fence| fence.round) == world.started.map(|fence| fence.round) {
                 world.given_back += 1;
             }
         }
@@ -358,6 +402,9 @@ fn replace(world: &mut World, options: &Options, ask: &Ask) -> Answer {
 /// One conditional replacement, as the commands of an operator make it; refused, it comes to nothing.
 fn operator_writes(world: &mut World, options: &Options) {
     let Some(seen) = mem::take(&mut world.operator) else { return };
+    if is_calm(world, options) {
+        return;
+    }
     let is_same = world.stood.as_ref().is_some_and(|stood| stood.value == seen.value);
     let Some(record) = seen.record.as_ref().filter(|_| is_same) else { return };
     let now = Now { wall_ms: EPOCH * 1000 + world.at_ms, mono_ms: world.at_ms };

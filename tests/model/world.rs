@@ -4,7 +4,7 @@ use std::fmt::{self, Debug};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use soloist::round::{Fence, Record};
+use soloist::round::{Fence, Record, Revision};
 use stateright::{Model, Property};
 
 use crate::agent::{Agent, Ask, Stood};
@@ -29,12 +29,14 @@ pub(crate) struct World {
     /// What an operator has read and is about to write over.
     pub(crate) operator: Option<Arc<Stood>>,
     pub(crate) budget: Budget,
-    /// The fences that were started, in order.
-    pub(crate) started: Vec<Fence>,
-    /// The fences whose run did well.
-    pub(crate) run_well: Vec<Fence>,
-    /// How many claims were given back.
-    pub(crate) given_back: u8,
+    /// The last fence that was started.
+    pub(crate) started: Option<Fence>,
+    /// Whether its run did well.
+    pub(crate) is_run_well: bool,
+    /// How often its round was started.
+    pub(crate) starts: u32,
+    /// How often its round was given back.
+    pub(crate) given_back: u32,
     /// The laws that were broken on the way.
     pub(crate) violated: u16,
 }
@@ -42,6 +44,10 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn record(&self) -> Option<&Record> {
         self.stood.as_ref()?.record.as_ref()
+    }
+
+    pub(crate) fn revision(&self) -> Revision {
+        self.stood.as_ref().map_or(Revision::Absent, |stood| stood.revision())
     }
 
     pub(crate) fn agent_mut(&mut self, place: usize) -> &mut Agent {
@@ -52,7 +58,7 @@ impl World {
 impl Hash for World {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (self.at_ms, &self.stood, &self.late, &self.operator, self.budget).hash(state);
-        (&self.started, &self.run_well, self.given_back, self.violated).hash(state);
+        (self.started, self.is_run_well, self.starts, self.given_back, self.violated).hash(state);
         for agent in &self.agents {
             state.write_u64(agent.digest);
         }
@@ -91,8 +97,9 @@ impl Model for Search {
             late: Vec::new(),
             operator: None,
             budget: self.options.budget,
-            started: Vec::new(),
-            run_well: Vec::new(),
+            started: None,
+            is_run_well: false,
+            starts: 0,
             given_back: 0,
             violated: 0,
         };
