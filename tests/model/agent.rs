@@ -31,7 +31,9 @@ pub(crate) enum Exchange {
     Read,
     /// On its way.
     Replace(Arc<Ask>),
-    /// The answer is on its way back.
+    /// The answer is on its way back, and does not arrive before time has advanced.
+    Held(Answer),
+    /// The answer arrives.
     Answered(Answer),
     /// The answer never comes.
     Dropped,
@@ -65,6 +67,8 @@ pub(crate) struct Agent {
     /// Whether it has left for good.
     pub(crate) is_done: bool,
     pub(crate) is_stopping: bool,
+    /// Whether it was not given a turn when time advanced.
+    pub(crate) is_asleep: bool,
     /// Whether nothing has happened to it yet: such agents are alike.
     pub(crate) is_fresh: bool,
     pub(crate) exchange: Option<Exchange>,
@@ -89,6 +93,7 @@ impl Agent {
             contender: None,
             is_done: false,
             is_stopping: false,
+            is_asleep: false,
             is_fresh: true,
             exchange: None,
             run: None,
@@ -115,12 +120,17 @@ impl Agent {
     /// The process is gone.
     pub(crate) fn crash(&mut self) {
         (self.contender, self.exchange, self.run) = (None, None, None);
-        self.is_stopping = false;
+        (self.is_stopping, self.is_asleep) = (false, false);
         self.refresh();
     }
 
     pub(crate) fn is_due(&self, at_ms: u64) -> bool {
         self.contender.as_ref().and_then(Contender::poll_timeout).is_some_and(|timeout| timeout <= at_ms)
+    }
+
+    /// Whether the world waits for it, or it for the world.
+    pub(crate) fn is_pending(&self, at_ms: u64) -> bool {
+        self.is_due(at_ms) || self.exchange.as_ref().is_some_and(|exchange| *exchange != Exchange::Dropped)
     }
 
     /// Whether its run can act.
@@ -131,6 +141,7 @@ impl Agent {
     /// Tells the contender what happened and does what it asks for.
     pub(crate) fn handle(&mut self, options: &Options, at_ms: u64, event: Event) -> Option<Deed> {
         let now = self.now(options, at_ms);
+        self.is_asleep = false;
         self.contender.as_mut()?.handle(now, event);
         self.take_actions(options, at_ms)
     }
@@ -184,7 +195,7 @@ impl Agent {
 
     pub(crate) fn refresh(&mut self) {
         let mut hasher = DefaultHasher::new();
-        (self.place, self.starts, self.is_done, self.is_stopping, self.is_fresh).hash(&mut hasher);
+        (self.place, self.starts, self.is_done, self.is_stopping, self.is_asleep, self.is_fresh).hash(&mut hasher);
         (&self.contender, &self.exchange, self.run, self.read_ms).hash(&mut hasher);
         self.digest = hasher.finish();
     }

@@ -17,7 +17,9 @@ use crate::world::World;
 pub(crate) enum Step {
     /// Time advances.
     Time,
-    /// An agent looks at its clock.
+    /// Time advances, and an agent that has something to do by then does not get a turn.
+    TimeWithout(usize),
+    /// It gets one.
     Wake(usize),
     /// The arbiter takes up what an agent asks for.
     Serve(usize, Served),
@@ -42,6 +44,8 @@ pub(crate) enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Served {
     Well,
+    /// The answer takes some time.
+    Slowly,
     /// Nothing is read or written, and the agent hears so.
     Failed,
     /// It is applied or refused, and the answer is lost.
@@ -77,7 +81,7 @@ impl Step {
             | Self::GiveBack(place)
             | Self::Crash(place, _)
             | Self::Restart(place) => Some(place),
-            Self::Time | Self::Arrive(_) | Self::OperatorReads | Self::OperatorWrites => None,
+            Self::Time | Self::TimeWithout(_) | Self::Arrive(_) | Self::OperatorReads | Self::OperatorWrites => None,
         }
     }
 
@@ -100,18 +104,25 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
     let fresh = world.agents.iter().position(|agent| agent.is_fresh && options.broken.is_none());
     for (place, agent) in world.agents.iter().enumerate() {
         let is_due = agent.is_due(world.at_ms);
-        is_pending |= is_due || agent.exchange.as_ref().is_some_and(|exchange| *exchange != Exchange::Dropped);
+        is_pending |= agent.is_pending(world.at_ms);
         if agent.is_fresh && fresh.is_some_and(|fresh| fresh < place) {
             continue;
         }
+        let can_be_slow = !is_calm && budget.delays > 0;
         match &agent.exchange {
             Some(Exchange::Read) => {
+                if can_be_slow {
+                    steps.push(Step::Serve(place, Served::Slowly));
+                }
                 steps.push(Step::Serve(place, Served::Well));
                 if !is_calm && budget.errors > 0 {
                     steps.push(Step::Serve(place, Served::Failed));
                 }
             }
             Some(Exchange::Replace(_)) => {
+                if can_be_slow {
+                    steps.push(Step::Serve(place, Served::Slowly));
+                }
                 steps.push(Step::Serve(place, Served::Well));
                 if !is_calm && budget.errors > 0 {
                     steps.push(Step::Serve(place, Served::Failed));
@@ -122,7 +133,7 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
                 }
             }
             Some(Exchange::Answered(_)) => steps.push(Step::Answer(place)),
-            Some(Exchange::Dropped) | None => {}
+            Some(Exchange::Held(_) | Exchange::Dropped) | None => {}
         }
         if is_due {
             steps.push(Step::Wake(place));
@@ -155,8 +166,13 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
     } else if budget.steers > 0 && world.stood.is_some() && !is_calm {
         steps.push(Step::OperatorReads);
     }
-    if world.at_ms < end_ms && (!is_pending || (budget.delays > 0 && !is_calm && is_in_time(world, options))) {
+    let is_slow_enough = budget.delays > 0 && !is_calm && is_in_time(world, options);
+    if world.at_ms < end_ms && (!is_pending || is_slow_enough) {
         steps.push(Step::Time);
+        if budget.delays > u8::from(is_pending) && !is_calm {
+            let late = |place: &usize| world.agents[*place].is_due(world.at_ms + STEP_MS);
+            steps.extend((0..world.agents.len()).filter(late).map(Step::TimeWithout));
+        }
     }
 }
 
@@ -181,15 +197,13 @@ impl Step {
             world.agent_mut(place).is_fresh = false;
         }
         match self {
-            Self::Time => {
-                let is_pending = world
-                    .agents
-                    .iter()
-                    .any(|agent| agent.exchange.as_ref().is_some_and(|asked| *asked != Exchange::Dropped) || agent.is_due(world.at_ms));
-                if is_pending {
-                    world.budget.delays -= 1;
-                }
-                world.at_ms += STEP_MS;
+            Self::Time => time(world),
+            Self::TimeWithout(place) => {
+                world.budget.delays -= 1;
+                let agent = world.agent_mut(place);
+                agent.is_asleep = true;
+                agent.refresh();
+                time(world);
             }
             Self::Wake(place) => tell(world, options, place, Event::Time),
             Self::Serve(place, served) => serve(world, options, place, served),
@@ -250,13 +264,25 @@ fn forget_what_is_refused(world: &mut World, options: &Options) {
     world.late.retain(|ask| ask.expected == current);
 }
 
-/// Where nothing can be delayed, what is due is done at once: it touches nothing but the agent that does it.
-pub(crate) fn wake(world: &mut World, options: &Options) {
-    if world.budget.delays > 0 {
-        return;
+fn time(world: &mut World) {
+    if world.agents.iter().any(|agent| agent.is_pending(world.at_ms)) {
+        world.budget.delays -= 1;
     }
+    world.at_ms += STEP_MS;
     for place in 0..world.agents.len() {
-        if world.agents[place].is_due(world.at_ms) {
+        if let Some(Exchange::Held(answer)) = &world.agents[place].exchange {
+            let answer = answer.clone();
+            let agent = world.agent_mut(place);
+            agent.exchange = Some(Exchange::Answered(answer));
+            agent.refresh();
+        }
+    }
+}
+
+/// What is due is done at once: it touches nothing but the agent that does it.
+pub(crate) fn wake(world: &mut World, options: &Options) {
+    for place in 0..world.agents.len() {
+        if world.agents[place].is_due(world.at_ms) && !world.agents[place].is_asleep {
             tell(world, options, place, Event::Time);
         }
     }
@@ -308,7 +334,7 @@ fn end(world: &mut World, options: &Options, place: usize, ended: Ended) {
 fn serve(world: &mut World, options: &Options, place: usize, served: Served) {
     let Some(exchange) = world.agent_mut(place).exchange.take() else { return };
     let answer = match exchange {
-        Exchange::Read if served == Served::Well => Answer::Read(world.stood.clone()),
+        Exchange::Read if matches!(served, Served::Well | Served::Slowly) => Answer::Read(world.stood.clone()),
         Exchange::Read => {
             world.budget.errors -= 1;
             Answer::ReadFailed
@@ -320,9 +346,9 @@ fn serve(world: &mut World, options: &Options, place: usize, served: Served) {
         let agent = world.agent_mut(place);
         agent.exchange = Some(Exchange::Dropped);
         agent.refresh();
-    } else if world.budget.delays > 0 {
+    } else if served == Served::Slowly {
         let agent = world.agent_mut(place);
-        agent.exchange = Some(Exchange::Answered(answer));
+        agent.exchange = Some(Exchange::Held(answer));
         agent.refresh();
     } else {
         tell(world, options, place, answer.event());
@@ -331,7 +357,7 @@ fn serve(world: &mut World, options: &Options, place: usize, served: Served) {
 
 fn serve_replacement(world: &mut World, options: &Options, ask: &Arc<Ask>, served: Served) -> Answer {
     match served {
-        Served::Well => {}
+        Served::Well | Served::Slowly => {}
         Served::Failed => world.budget.errors -= 1,
         _ => world.budget.doubts -= 1,
     }
@@ -341,7 +367,7 @@ fn serve_replacement(world: &mut World, options: &Options, ask: &Arc<Ask>, serve
         Answer::Unknown
     };
     match served {
-        Served::Well => replace(world, options, ask),
+        Served::Well | Served::Slowly => replace(world, options, ask),
         Served::Failed => Answer::WriteFailed,
         Served::AnswerLost => {
             replace(world, options, ask);
