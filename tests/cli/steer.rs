@@ -46,7 +46,10 @@ async fn what_cannot_be_steered_is_said_and_left_as_it_is() {
     let mut text = titled("no record", &zone.shell.transcript(&["pause", "canary"]));
     for (what, value) in [
         ("garbage", "v=spf1 -all".to_owned()),
-        ("a run under way", record("alto-0123", now() + 20).replace("\"entryid\"", "\"r\":1,\"a\":1,\"s\":\"run\",\"entryid\"")),
+        (
+            "a run under way",
+            record("alto-0123", now() + 20).replace("\"entryid\"", "\"r\":1,\"a\":1,\"s\":\"run\",\"entryid\""),
+        ),
     ] {
         zone.put(&[&value]).await;
         text += &titled(what, &zone.shell.transcript(&["trigger", "canary"]));

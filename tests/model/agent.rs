@@ -184,12 +184,9 @@ impl Agent {
         deed
     }
 
-    /// Its clock that only goes forward is the true time; its wall clock may be ahead where that is what is broken.
+    /// Its clock that only goes forward is the true time; its wall clock may be ahead.
     fn now(&self, options: &Options, at_ms: u64) -> Now {
-        let ahead = match options.broken {
-            Some(Broken::FastClock(seconds)) if self.place == 0 => seconds,
-            _ => 0,
-        };
+        let ahead = if self.place == 0 { options.ahead } else { 0 };
         Now { wall_ms: (EPOCH + ahead) * 1000 + at_ms, mono_ms: at_ms }
     }
 
@@ -204,9 +201,8 @@ impl Agent {
 impl Answer {
     pub(crate) fn event(&self) -> Event {
         match self {
-            Self::Read(stood) => Event::Read(Ok(stood.as_ref().map_or_else(Observation::absent, |stood| Observation {
-                revision: stood.revision(),
-                values: vec![stood.value.clone()],
+            Self::Read(stood) => Event::Read(Ok(stood.as_ref().map_or_else(Observation::absent, |stood| {
+                Observation { revision: stood.revision(), values: vec![stood.value.clone()] }
             }))),
             Self::Applied(value) => Event::Replaced(Ok(Replaced::Applied(Revision::Exact(Arc::clone(value))))),
             Self::Conflict => Event::Replaced(Ok(Replaced::Conflict)),

@@ -64,8 +64,18 @@ impl Law {
         Self::NothingLeft,
     ];
 
+    /// Whatever the clocks show.
+    pub(crate) const WITHOUT_CLOCKS: &'static [Self] =
+        &[Self::OneStart, Self::RisingFences, Self::NoRoundLeft, Self::TrueEnd, Self::Attempts, Self::Readable];
+
     /// Where the arbiter only overwrites: claims are written over claims, but their runs exclude each other.
     pub(crate) const SETTLING: &'static [Self] = &[Self::OneRun, Self::OneStart, Self::Readable, Self::NothingLeft];
+
+    /// This one and no other, so that no other one ends the search.
+    pub(crate) fn alone(self) -> &'static [Self] {
+        let place = Self::AT_MOST_ONCE.iter().position(|law| *law == self);
+        place.map_or(&[], |place| &Self::AT_MOST_ONCE[place..=place])
+    }
 
     /// This law's place in a set of laws.
     pub(crate) const fn bit(self) -> u16 {
@@ -105,7 +115,9 @@ impl Law {
             Self::Attempts => unbroken!(Law::Attempts),
             Self::OneStartARound => unbroken!(Law::OneStartARound),
             Self::Readable => unbroken!(Law::Readable),
-            Self::NothingLeft => Property::<Search>::always(self.name(), |search, world| !is_left_undone(search, world)),
+            Self::NothingLeft => {
+                Property::<Search>::always(self.name(), |search, world| !is_left_undone(search, world))
+            }
         }
     }
 }
@@ -180,8 +192,8 @@ pub(crate) fn judge(old: Option<&Record>, new: &Record, world: &World, rules: &R
         let is_own = old.state.is_running() && new.id == old.id;
         let is_closed = new.state == State::Idle && old.timer <= seconds && spent(old) >= rules.attempts;
         demand(Law::OwnEnd, is_own || is_closed);
-        demand(Law::RisingFences, new.id == old.id || !new.state.is_running());
-        demand(Law::OneRun, !new.state.is_running() || new.timer > old.timer);
+        let is_renewed = new.id == old.id && new.timer > old.timer;
+        demand(Law::RisingFences, is_renewed || !new.state.is_running());
         let is_run_well = new.state == State::Idle && new.outcome == Some(Outcome::Ok) && is_own;
         demand(Law::TrueEnd, !is_run_well || world.is_run_well && new.fence == world.started);
         return violated;

@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) rules: Rules,
     /// Time stops after so many steps.
     pub(crate) steps: u64,
+    /// How far the wall clock of the first agent is ahead, in seconds.
+    pub(crate) ahead: u64,
     /// Whether there is a record at first.
     pub(crate) has_record: bool,
     /// Whether an operator triggers a run, instead of pausing the job.
@@ -74,8 +76,6 @@ pub(crate) enum Broken {
     EndlessLease,
     /// The lease of a run begins when its agent hears that it won.
     LeaseFromAnswer,
-    /// The first agent's clock is ahead by so many seconds.
-    FastClock(u64),
     /// The first agent counts attempts in another way.
     Attempts(u32),
     /// The first agent repeats what must not be repeated.
@@ -103,6 +103,7 @@ impl Options {
             agents: 2,
             rules,
             steps: 10,
+            ahead: 0,
             has_record: true,
             is_triggering: false,
             applied_within_ms: None,
@@ -142,6 +143,16 @@ impl Options {
     /// The record at first: the first round is due at once.
     pub(crate) fn first_record(&self) -> Option<Record> {
         self.has_record.then(|| Record::new("first", EPOCH))
+    }
+
+    /// Whether all agents are alike.
+    pub(crate) fn has_equal_agents(&self) -> bool {
+        self.broken.is_none() && self.ahead == 0
+    }
+
+    /// The last moment before the end at which agents look at the record, however long they might sleep.
+    pub(crate) fn last_look_ms(&self) -> u64 {
+        self.rules.schedule.at_or_before(EPOCH + self.steps * STEP_MS / 1000).saturating_sub(EPOCH) * 1000
     }
 
     pub(crate) fn is_broken(&self, broken: Broken) -> bool {

@@ -101,7 +101,7 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
     let is_calm = is_calm(world, options);
     let mut is_pending = false;
     // Agents to which nothing has happened yet are alike: it happens to the first of them.
-    let fresh = world.agents.iter().position(|agent| agent.is_fresh && options.broken.is_none());
+    let fresh = world.agents.iter().position(|agent| agent.is_fresh && options.has_equal_agents());
     for (place, agent) in world.agents.iter().enumerate() {
         let is_due = agent.is_due(world.at_ms);
         is_pending |= agent.is_pending(world.at_ms);
@@ -163,7 +163,7 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
     steps.extend((0..world.late.len()).map(Step::Arrive));
     if world.operator.is_some() {
         steps.push(Step::OperatorWrites);
-    } else if budget.steers > 0 && world.stood.is_some() && !is_calm {
+    } else if budget.steers > 0 && world.stood.is_some() && world.at_ms < options.last_look_ms() {
         steps.push(Step::OperatorReads);
     }
     let is_slow_enough = budget.delays > 0 && !is_calm && is_in_time(world, options);
@@ -185,8 +185,7 @@ fn is_calm(world: &World, options: &Options) -> bool {
 fn is_in_time(world: &World, options: &Options) -> bool {
     options.applied_within_ms.is_none_or(|within_ms| {
         world.agents.iter().all(|agent| {
-            !matches!(agent.exchange, Some(Exchange::Replace(_)))
-                || world.at_ms + STEP_MS - agent.read_ms <= within_ms
+            !matches!(agent.exchange, Some(Exchange::Replace(_))) || world.at_ms + STEP_MS - agent.read_ms <= within_ms
         })
     })
 }
@@ -246,7 +245,7 @@ impl Step {
         forget_what_is_refused(world, options);
         wake(world, options);
         if world.agents.iter().filter(|agent| agent.acts(world.at_ms)).count() > 1 {
-            world.violated |= Law::OneRun.bit();
+            world.violated |= mask(options, Law::OneRun);
         }
     }
 }
@@ -293,10 +292,10 @@ fn tell(world: &mut World, options: &Options, place: usize, event: Event) {
     let deed = world.agent_mut(place).handle(options, at_ms, event);
     let Some(Deed::Started { fence, is_second }) = deed else { return };
     if is_second {
-        world.violated |= Law::OneRun.bit();
+        world.violated |= mask(options, Law::OneRun);
     }
     if world.started >= Some(fence) {
-        world.violated |= Law::OneStart.bit();
+        world.violated |= mask(options, Law::OneStart);
     }
     if world.started.is_none_or(|started| started.round != fence.round) {
         (world.starts, world.given_back) = (0, 0);
@@ -416,7 +415,9 @@ fn replace(world: &mut World, options: &Options, ask: &Ask) -> Answer {
         Some(record) => {
             let violated = laws::judge(world.record(), record, world, &options.rules);
             world.violated |= options.laws.iter().fold(0, |all, law| all | law.bit()) & violated;
-            if record.state == State::Free && record.fence.map(|fence| fence.round) == world.started.map(|fence| fence.round) {
+            if record.state == State::Free
+                && record.fence.map(|fence| fence.round) == world.started.map(|fence| fence.round)
+            {
                 world.given_back += 1;
             }
         }
@@ -428,7 +429,7 @@ fn replace(world: &mut World, options: &Options, ask: &Ask) -> Answer {
 /// One conditional replacement, as the commands of an operator make it; refused, it comes to nothing.
 fn operator_writes(world: &mut World, options: &Options) {
     let Some(seen) = mem::take(&mut world.operator) else { return };
-    if is_calm(world, options) {
+    if world.at_ms >= options.last_look_ms() {
         return;
     }
     let is_same = world.stood.as_ref().is_some_and(|stood| stood.value == seen.value);

@@ -122,7 +122,8 @@ impl Model for Search {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let mut properties: Vec<_> = self.options.laws.iter().map(|law| law.property()).collect();
-        if self.options.broken.is_none() {
+        // Where one law alone is asked about, it is to be broken.
+        if self.options.laws.len() > 1 {
             properties.extend(laws::sights(&self.options));
         }
         properties
