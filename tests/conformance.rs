@@ -1,4 +1,4 @@
-//! Every arbiter passes the same suite: the one in memory, and `rfc2136` against the embedded server, BIND 9 and Knot.
+//! Every arbiter passes the same suite: the one in memory, and `rfc2136` against the embedded server, BIND 9, Knot and PowerDNS.
 
 use anyhow::Result;
 use soloist::arbiter::tsig::Algorithm;
@@ -63,16 +63,27 @@ mod memory {
 mod embedded {
     use super::*;
     every_primary!(Kind::Embedded);
+    check!(primary::values_are_compared_with_regard_to_case(Kind::Embedded));
 }
 
 mod bind {
     use super::*;
     every_primary!(Kind::Bind, ignored "needs bind9; tests/run installs it");
+    check!(primary::values_are_compared_with_regard_to_case(Kind::Bind) ignored "needs bind9; tests/run installs it");
     check!(primary::a_frozen_server_leaves_a_claim_unknown(Kind::Bind) ignored "needs bind9; tests/run installs it");
 }
 
 mod knot {
     use super::*;
     every_primary!(Kind::Knot, ignored "needs knot; tests/run installs it");
+    check!(primary::values_are_compared_with_regard_to_case(Kind::Knot) ignored "needs knot; tests/run installs it");
     check!(primary::a_frozen_server_leaves_a_claim_unknown(Kind::Knot) ignored "needs knot; tests/run installs it");
+}
+
+mod powerdns {
+    use super::*;
+    every_primary!(Kind::PowerDns, ignored "needs pdns-server and pdns-backend-sqlite3; tests/run installs them");
+    check!(primary::a_frozen_server_leaves_a_claim_unknown(Kind::PowerDns) ignored "needs pdns-server and pdns-backend-sqlite3; tests/run installs them");
+    // Instead of `values_are_compared_with_regard_to_case`, which it does not do.
+    check!(primary::values_are_compared_without_regard_to_case(Kind::PowerDns) ignored "needs pdns-server and pdns-backend-sqlite3; tests/run installs them");
 }

@@ -2,11 +2,11 @@
 //! twice, nothing unsigned is believed, and no request waits for longer than its time-out.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::tsig::TsigError;
 use soloist::arbiter::rfc2136::{Options, Rfc2136};
@@ -15,7 +15,7 @@ use soloist::arbiter::{Arbiter, Error};
 use soloist::round::{Observation, Replaced, Revision};
 use soloist_tests::conformance::primary::refused;
 use soloist_tests::conformance::{applied, record, stands};
-use soloist_tests::fake::{Fake, Reply, signed, unsigned};
+use soloist_tests::fake::{Fake, Reply, signed, signed_at, unsigned};
 use soloist_tests::hand::name;
 use soloist_tests::relay::{Fault, Relay};
 use soloist_tests::servers::{self, Kind, TestServer};
@@ -286,14 +286,16 @@ async fn a_signed_answer_is_believed() -> Result<()> {
 async fn a_server_that_hangs_up_on_a_second_request_is_read_again_and_never_written_to_twice() -> Result<()> {
     let writes = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&writes);
+    let key = Key::generate("soloist", Algorithm::HmacSha256)?;
+    let signer = key.signer();
     // As a server does that closes an idle connection at the moment when a request is on its way.
     let hasty = Fake::start(move |request, earlier| {
-        let is_update = Message::from_vec(request).is_ok_and(|message| message.metadata.op_code == OpCode::Update);
-        counted.fetch_add(usize::from(is_update), Ordering::SeqCst);
-        if earlier == 0 { unsigned(request, ResponseCode::NXDomain).into() } else { Reply::HangUp }
+        counted.fetch_add(usize::from(is_update(request)), Ordering::SeqCst);
+        let answer = || signed_at(request, ResponseCode::NXDomain, &signer, local()).into();
+        if earlier == 0 { answer() } else { Reply::HangUp }
     })
     .await?;
-    let arbiter = at(&hasty)?;
+    let arbiter = Rfc2136::new(options(hasty.address(), key))?;
     for _ in 0..3 {
         ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
     }
@@ -319,6 +321,152 @@ async fn clocks_that_are_apart_are_named() -> Result<()> {
             arbiter.replace(&Revision::Absent, &record("a").encode()).await,
             &["BADTIME", words, "check the clocks"],
         )?;
+    }
+    Ok(())
+}
+
+fn is_update(request: &[u8]) -> bool {
+    Message::from_vec(request).is_ok_and(|message| message.metadata.op_code == OpCode::Update)
+}
+
+/// The second that it is by this machine's clock.
+fn local() -> u64 {
+    soloist::clock::wall_ms() / 1000
+}
+
+/// A server whose clock is so many seconds ahead of this machine's, and an arbiter there.
+async fn ahead(seconds: i64) -> Result<(Fake, Rfc2136)> {
+    let key = Key::generate("soloist", Algorithm::HmacSha256)?;
+    let signer = key.signer();
+    let server = Fake::start(move |request, _| {
+        let code = if is_update(request) { ResponseCode::NoError } else { ResponseCode::NXDomain };
+        signed_at(request, code, &signer, local().saturating_add_signed(seconds)).into()
+    })
+    .await?;
+    let arbiter = Rfc2136::new(options(server.address(), key))?;
+    Ok((server, arbiter))
+}
+
+/// How far the time to go by is ahead of this machine's clock, in seconds, to the nearest.
+fn moved(arbiter: &Rfc2136) -> Result<i64> {
+    let clock = arbiter.clock().context("its answers show a clock")?;
+    Ok((clock.now().wall_ms.cast_signed() - soloist::clock::wall_ms().cast_signed() + 500).div_euclid(1000))
+}
+
+#[tokio::test]
+async fn a_read_shows_the_time_to_go_by_at_all_the_arbiters_of_a_server() -> Result<()> {
+    // Two days: further than any request may be off.
+    for seconds in [0, 240, -240, 3600, -3600, 172_800, -172_800] {
+        let (_server, arbiter) = ahead(seconds).await?;
+        let beside = arbiter.beside(&name("other.example.test"))?;
+        ensure!(moved(&beside)? == 0, "nothing was shown yet");
+        ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
+        let by = moved(&beside)?;
+        ensure!(by.abs_diff(seconds) <= 1, "the server is {seconds} s ahead, and the time was moved by {by} s");
+        applied(beside.replace(&Revision::Absent, &record("a").encode()).await?)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_update_that_is_refused_for_its_time_shows_the_time_and_the_next_one_goes_by_it() -> Result<()> {
+    for (seconds, words) in [(3600, "s ahead of ours"), (-172_800, "s behind ours")] {
+        let (_server, arbiter) = ahead(seconds).await?;
+        let replaced = arbiter.replace(&Revision::Absent, &record("a").encode()).await;
+        refused(replaced, &["BADTIME", "nothing was written", words, "check the clocks"])?;
+        applied(arbiter.replace(&Revision::Absent, &record("a").encode()).await?)?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_time_that_is_not_signed_with_our_key_moves_no_clock_and_its_answer_is_no_read() -> Result<()> {
+    let other = Key::generate("soloist", Algorithm::HmacSha256)?.signer();
+    let forger =
+        Fake::start(move |request, _| signed_at(request, ResponseCode::NXDomain, &other, local() + 3600).into())
+            .await?;
+    let arbiter = at(&forger)?;
+    let read = arbiter.read().await;
+    let Err(Error::Nonsense { reason, .. }) = read else { anyhow::bail!("got {read:?}") };
+    ensure!(reason.contains("not signed with the key `soloist`"), "{reason}");
+    ensure!(moved(&arbiter)? == 0, "a forger moved the clock");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_signs_no_reads_is_asked_the_time_by_one_update_that_changes_nothing() -> Result<()> {
+    let key = Key::generate("soloist", Algorithm::HmacSha256)?;
+    let signer = key.signer();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let taciturn = Fake::start(move |request, _| {
+        if is_update(request) {
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(request.to_vec());
+            return signed_at(request, ResponseCode::NXRRSet, &signer, local() + 240).into();
+        }
+        unsigned(request, ResponseCode::NXDomain).into()
+    })
+    .await?;
+    let arbiter = Rfc2136::new(options(taciturn.address(), key))?;
+    for _ in 0..3 {
+        ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
+    }
+    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let [update] = &asked[..] else { anyhow::bail!("{} updates were sent", asked.len()) };
+    ensure!(Message::from_vec(update)?.authorities.is_empty(), "the update would change something");
+    ensure!(moved(&arbiter)?.abs_diff(240) <= 1, "the time to go by is another: {}", moved(&arbiter)?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_server_that_signs_nothing_is_read_all_the_same_and_asked_the_time_once_a_minute_at_most() -> Result<()> {
+    let updates = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&updates);
+    let silent = Fake::start(move |request, _| {
+        counted.fetch_add(usize::from(is_update(request)), Ordering::SeqCst);
+        if is_update(request) { Reply::Silence } else { unsigned(request, ResponseCode::NXDomain).into() }
+    })
+    .await?;
+    let arbiter = at(&silent)?;
+    for _ in 0..5 {
+        ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
+    }
+    ensure!(updates.load(Ordering::SeqCst) == 1, "it was asked {} times", updates.load(Ordering::SeqCst));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_time_of_a_server_that_repeats_ours_is_found_by_what_it_lets_pass() -> Result<()> {
+    for seconds in [0, 1, -2, 240, -3600, 60_000] {
+        let key = Key::generate("soloist", Algorithm::HmacSha256)?;
+        let signer = key.signer();
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        // As PowerDNS: the time in its signature is the request's, and it does not sign what is too far off.
+        let server = Fake::start(move |request, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let Ok(message) = Message::from_vec(request) else { return Reply::HangUp };
+            let tsig = message.signature().map(|signature| (signature.data.time, signature.data.fudge));
+            let now = local().saturating_add_signed(seconds);
+            match tsig {
+                Some((time, fudge)) if time.abs_diff(now) <= u64::from(fudge) => {
+                    signed(request, ResponseCode::NXDomain, &signer, None).into()
+                }
+                _ => unsigned(request, ResponseCode::NotAuth).into(),
+            }
+        })
+        .await?;
+        let arbiter = Rfc2136::new(options(server.address(), key))?;
+        ensure!(arbiter.read().await? == Observation::absent(), "nothing stands there");
+        let first = asked.load(Ordering::SeqCst);
+        ensure!(first <= 30, "the first read took {first} questions");
+        for _ in 0..3 {
+            arbiter.read().await?;
+        }
+        let by = moved(&arbiter)?;
+        ensure!(by.abs_diff(seconds) <= 1, "the server is {seconds} s ahead, and the time was moved by {by} s");
+        let rest = asked.load(Ordering::SeqCst) - first;
+        ensure!(rest <= 12, "three reads took {rest} questions");
     }
     Ok(())
 }

@@ -93,6 +93,12 @@ async fn five_agents_run_each_of_100_rounds_exactly_once_over_knot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs PowerDNS and the probe built by jobs/build; tests/run provides both"]
+async fn five_agents_run_each_of_100_rounds_exactly_once_over_powerdns() {
+    every_round_is_run_exactly_once(Kind::PowerDns).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the probe built by jobs/build; tests/run builds it"]
 async fn five_agents_run_each_of_100_rounds_exactly_once_over_the_embedded_server() {
     every_round_is_run_exactly_once(Kind::Embedded).await;

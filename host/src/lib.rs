@@ -5,6 +5,8 @@
 
 mod files;
 
+pub mod clock;
+
 pub mod round;
 
 pub mod arbiter;

@@ -55,6 +55,34 @@ fn an_unknown_key_is_refused_and_the_nearest_known_one_named() {
 }
 
 #[test]
+fn a_job_is_due_by_exactly_one_of_an_interval_and_a_cron_expression() {
+    let every = "every = \"60s\"\n";
+    let cron = |line: &str| format!("cron = \"{line}\"\n");
+    let zone = |name: &str| format!("cron = \"@daily\"\ntimezone = \"{name}\"\n");
+    pin(
+        "config_schedule",
+        &refusals(&[
+            (every, ""),
+            (every, "every = \"60s\"\ncron = \"@daily\"\n"),
+            (every, "every = \"60s\"\ntimezone = \"UTC\"\n"),
+            (every, "cron = 5\n"),
+            (every, &cron("0 9 30 2 *")),
+            (every, &cron("*/5 9-17 * *")),
+            (every, &cron("*/5 25 * * *")),
+            (every, &cron("0 9 * * MON-FRY")),
+            (every, &cron("0/5 * * * *")),
+            (every, &cron("@midnight")),
+            (every, &cron("0 22-2 * * *")),
+            (every, &zone("Europe/Sofja")),
+            (every, &zone("new york")),
+            (every, &zone("+02:00")),
+            (every, &zone("localtime")),
+            (every, &format!("{}spread = \"10m\"\n", cron("*/5 * * * *"))),
+        ]),
+    );
+}
+
+#[test]
 fn a_missing_key_is_named_with_a_line_that_has_it() {
     pin(
         "config_missing",
@@ -91,6 +119,11 @@ fn a_value_of_another_kind_or_form_is_refused() {
             ("every = \"60s\"", "every = \"1500ms\""),
             ("attempts = 3", "attempts = \"three\""),
             ("attempts = 3", "attempts = -1"),
+            ("attempts = 3", "attempts = 3\ndelivery = \"exactly-once\""),
+            ("attempts = 3", "attempts = 3\ndelivery = \"at-most-once\""),
+            ("lease = \"30s\"\nattempts = 3", "lease = \"24s\"\ndelivery = \"at-most-once\""),
+            ("attempts = 3", "attempts = 3\nmissed = \"catchup\""),
+            ("attempts = 3", "attempts = 3\nmissed = \"skip\"\ncatch-up = 5"),
             ("attempts = 3", "attempts = 3\nmemory = 64"),
             ("attempts = 3", "attempts = 3\nmemory = \"64MB\""),
             ("canary.example.com", "canary..example.com"),
@@ -130,6 +163,7 @@ fn every_limit_is_named_where_it_is_passed() {
         ("[arbiter]", agent("grace = \"61m\"")),
         ("[arbiter]", agent("reread = \"0s\"")),
         ("[arbiter]", agent("reread = \"61m\"")),
+        ("[arbiter]", agent("metrics = \"localhost:9464\"")),
         ("zone = \"example.com\"", arbiter("timeout = \"49ms\"")),
         ("zone = \"example.com\"", arbiter("timeout = \"61s\"")),
         ("zone = \"example.com\"", arbiter("ttl = 86401")),
@@ -143,6 +177,10 @@ fn every_limit_is_named_where_it_is_passed() {
         ("attempts = 3", "attempts = 101".to_owned()),
         ("attempts = 3", job("backoff = \"61m\"")),
         ("attempts = 3", job("spread = \"61s\"")),
+        ("attempts = 3", job("missed = \"catch-up\"\ncatch-up = 0")),
+        ("attempts = 3", job("missed = \"catch-up\"\ncatch-up = 1001")),
+        ("attempts = 3", job("start-deadline = \"999ms\"")),
+        ("attempts = 3", job("start-deadline = \"25h\"")),
         ("attempts = 3", job("memory = \"63KiB\"")),
         ("attempts = 3", job("memory = \"5GiB\"")),
         ("attempts = 3", job("memory = \"99999999999GiB\"")),
@@ -169,7 +207,7 @@ fn each_limit_itself_is_taken() {
     let shell = Shell::new();
     for (from, to) in [
         ("[arbiter]", "[agent]\ngrace = \"1h\"\nreread = \"1h\"\n[arbiter]"),
-        ("[arbiter]", "[agent]\ngrace = \"0s\"\nreread = \"1s\"\n[arbiter]"),
+        ("[arbiter]", "[agent]\ngrace = \"0s\"\nreread = \"1s\"\nmetrics = \"[::1]:9464\"\n[arbiter]"),
         ("zone = \"example.com\"", "zone = \"example.com\"\ntimeout = \"50ms\"\nttl = 0"),
         ("zone = \"example.com\"", "zone = \"example.com\"\ntimeout = \"1m\"\nttl = 86400"),
         ("every = \"60s\"", "every = \"366days\""),

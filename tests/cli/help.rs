@@ -5,8 +5,22 @@ use crate::shell::{Shell, pin};
 #[test]
 fn every_command_explains_itself() {
     let shell = Shell::new();
-    let commands =
-        ["", "demo", "run", "status", "init", "job", "job run", "job inspect", "dns", "dns serve", "dns key"];
+    let commands = [
+        "",
+        "demo",
+        "run",
+        "status",
+        "schedule",
+        "init",
+        "job",
+        "job run",
+        "job inspect",
+        "dns",
+        "dns serve",
+        "dns key",
+        "seal",
+        "seal key",
+    ];
     let text: String = commands
         .iter()
         .map(|command| {

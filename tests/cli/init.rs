@@ -1,6 +1,6 @@
 //! `init`: creates a record, leaves one alone, and repairs one that nobody can act on.
 
-use crate::shell::{Zone, now, pin};
+use crate::shell::{SECRET, Zone, now, pin};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_is_created_once_and_then_left_alone() {
@@ -84,6 +84,7 @@ async fn an_arbiter_that_refuses_or_does_not_answer_is_named_with_what_to_check(
     let config = std::fs::read_to_string(zone.shell.path().join("soloist.toml")).expect("the configuration");
     zone.shell.write("soloist.toml", config.replace("name = \"soloist\"", "name = \"stranger\""));
     text += &zone.shell.transcript(&["init"]);
+    zone.shell.write("soloist.key", SECRET);
     zone.shell.write("soloist.toml", config.replace("example.com", "example.org"));
     text += &zone.shell.transcript(&["init"]);
     let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");

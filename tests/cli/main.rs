@@ -7,6 +7,8 @@ mod help;
 mod init;
 mod job;
 mod output;
+mod schedule;
+mod seal;
 mod shell;
 mod signals;
 mod status;

@@ -93,12 +93,35 @@ pub fn unsigned(request: &[u8], code: ResponseCode) -> Option<Vec<u8>> {
     answer.to_vec().ok()
 }
 
-/// The same, signed (RFC 8945, section 5.3), with an error and how many seconds the server's clock is ahead of the
+/// The same, signed by a server whose clock shows this time, in seconds (RFC 8945, section 5.3): a BADTIME where the
+/// request's time is too far from it (section 5.2.3).
+pub fn signed_at(request: &[u8], code: ResponseCode, signer: &TSigner, second: u64) -> Option<Vec<u8>> {
+    let asked = Message::from_vec(request).ok()?;
+    let asked = &asked.signature()?.data;
+    let ahead = second.cast_signed() - asked.time.cast_signed();
+    if ahead.unsigned_abs() > u64::from(asked.fudge) {
+        return signed(request, ResponseCode::NotAuth, signer, Some((TsigError::BadTime, ahead)));
+    }
+    sign(request, code, signer, second, None)
+}
+
+/// The same, signed at the request's own time, with an error and how many seconds the server's clock is ahead of the
 /// request's, if that is what is wrong (section 5.2.3).
 pub fn signed(
     request: &[u8],
     code: ResponseCode,
     signer: &TSigner,
+    error: Option<(TsigError, i64)>,
+) -> Option<Vec<u8>> {
+    let time = Message::from_vec(request).ok()?.signature()?.data.time;
+    sign(request, code, signer, time, error)
+}
+
+fn sign(
+    request: &[u8],
+    code: ResponseCode,
+    signer: &TSigner,
+    second: u64,
     error: Option<(TsigError, i64)>,
 ) -> Option<Vec<u8>> {
     let asked = Message::from_vec(request).ok()?;
@@ -108,7 +131,7 @@ pub fn signed(
     let time = error.and_then(|(_, ahead)| asked.time.checked_add_signed(ahead));
     let other = time.map_or_else(Vec::new, |time| time.to_be_bytes()[2..].to_vec());
     let (id, error) = (message.metadata.id, error.map(|(error, _)| error));
-    let stub = TSIG::new(asked.algorithm.clone(), asked.time, asked.fudge, Vec::new(), id, error, other);
+    let stub = TSIG::new(asked.algorithm.clone(), second, asked.fudge, Vec::new(), id, error, other);
     let mac = signer.sign(&signer.encode_response_tbs(&asked.mac, &answer, &stub).ok()?).ok()?;
     message.set_signature(Box::new(make_tsig_record(signer.signer_name().clone(), stub.set_mac(mac))));
     message.to_vec().ok()

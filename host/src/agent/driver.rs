@@ -10,13 +10,16 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Stop;
+use super::metrics::Metrics;
 use super::report::Reporter;
-use crate::arbiter::Arbiter;
+use crate::arbiter::clock::Clock;
+use crate::arbiter::{self, Arbiter};
+use crate::clock::{boot_ms, wall_ms};
 use crate::config::Job;
 use crate::module::{Loaded, Slot};
-use crate::round::contender::{Action, Contender, Event, Now};
+use crate::round::contender::{Action, Contender, Event, Halt, Now};
 use crate::round::{Fence, Outcome};
-use crate::runtime::{self, Lease, Prepared, Report, Request, clock};
+use crate::runtime::{self, Lease, Prepared, Report, Request};
 
 /// The longest sleep at a time: timers stand still while the machine sleeps, the clock of a lease does not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
@@ -26,10 +29,12 @@ pub(super) struct Driver {
     job: Job,
     id: String,
     arbiter: Arc<dyn Arbiter>,
+    clock: Option<Arc<Clock>>,
     slot: Slot<Prepared>,
     stop: watch::Receiver<Stop>,
     contender: Contender,
     reporter: Reporter,
+    metrics: Arc<Metrics>,
     exchange: Option<BoxFuture<'static, Event>>,
     run: Option<Run>,
 }
@@ -49,32 +54,52 @@ impl Driver {
         arbiter: Arc<dyn Arbiter>,
         slot: Slot<Prepared>,
         stop: watch::Receiver<Stop>,
+        metrics: Arc<Metrics>,
     ) -> Self {
-        let contender = Contender::new(id.clone(), job.rules.clone(), rand::random(), now());
-        Self { job, id, arbiter, slot, stop, contender, reporter: Reporter::default(), exchange: None, run: None }
+        let contender = Contender::new(id.clone(), job.rules.clone(), rand::random(), arbiter::now(arbiter.as_ref()));
+        let (clock, reporter) = (arbiter.clock(), Reporter::default());
+        Self { job, id, arbiter, clock, slot, stop, contender, reporter, metrics, exchange: None, run: None }
     }
 
     /// Runs until the contender is done.
     pub(super) async fn run(mut self) {
         loop {
             let changed = self.slot.changed();
-            self.contender.handle(now(), Event::Module(self.slot.current().map(|module| module.digest.short())));
+            self.contender.handle(self.now(), Event::Module(self.slot.current().map(|module| module.digest.short())));
             let asked = *self.stop.borrow_and_update();
-            self.contender.handle(now(), stop_event(asked));
+            self.contender.handle(self.now(), stop_event(asked));
             if !self.act() {
                 return;
             }
-            let wait = self.contender.poll_timeout().map_or(LONGEST_SLEEP, |at| {
-                Duration::from_millis(at.saturating_sub(clock::boot_ms())).min(LONGEST_SLEEP)
-            });
+            let wait = self
+                .contender
+                .poll_timeout()
+                .map_or(LONGEST_SLEEP, |at| Duration::from_millis(at.saturating_sub(boot_ms())).min(LONGEST_SLEEP));
             let event = tokio::select! {
-                event = polled(&mut self.exchange) => { self.exchange = None; event }
-                outcome = ended(&mut self.run) => { self.run = None; Event::Ended(outcome) }
+                event = polled(&mut self.exchange) => { self.exchange = None; self.answered(&event); event }
+                outcome = ended(&mut self.run) => {
+                    self.run = None;
+                    self.metrics.ran(&self.job.name, &outcome);
+                    Event::Ended(outcome)
+                }
                 () = tokio::time::sleep(wait) => Event::Time,
                 () = changed => Event::Time,
                 _ = self.stop.changed() => Event::Time,
             };
-            self.contender.handle(now(), event);
+            self.contender.handle(self.now(), event);
+        }
+    }
+
+    /// The time to go by. It may jump, above all at an answer that shows the arbiter's.
+    fn now(&self) -> Now {
+        arbiter::now(self.arbiter.as_ref())
+    }
+
+    /// Counts an exchange, and says once what it showed of this machine's clock.
+    fn answered(&self, event: &Event) {
+        self.metrics.exchanged(&self.job.name, event);
+        if let Some((clock, news)) = self.clock.as_ref().and_then(|clock| Some((clock, clock.news()?))) {
+            Reporter::skew(news, clock.place());
         }
     }
 
@@ -97,10 +122,15 @@ impl Driver {
                 }
                 Action::Halt(halt) => {
                     Reporter::halt(halt, self.run.as_ref().map(|run| run.fence));
+                    if halt != Halt::Shutdown {
+                        self.metrics.lost_a_lease(&self.job.name);
+                    }
                     self.halt();
                 }
                 Action::Notice(notice) => {
-                    self.reporter.notice(&notice, clock::wall_ms(), &self.arbiter.place(), &self.job.name);
+                    let now = self.now();
+                    self.metrics.noticed(&self.job.name, &notice, now.wall_ms);
+                    self.reporter.notice(&notice, now.wall_ms, &self.arbiter.place(), &self.job.name);
                 }
                 Action::Done => {
                     self.halt();
@@ -115,8 +145,10 @@ impl Driver {
         let arbiter = Arc::clone(&self.arbiter);
         let ask = async move { arbiter.read().await };
         self.exchange = Some(ask.map(|seen| Event::Read(seen.map_err(|error| error.to_string()))).boxed());
-        let next = self.job.rules.schedule.after(clock::wall_ms() / 1000);
-        self.slot.refresh_before(UNIX_EPOCH + Duration::from_secs(next));
+        let now_ms = self.now().wall_ms;
+        let wait_ms = (self.job.rules.schedule.after(now_ms / 1000) * 1000).saturating_sub(now_ms);
+        // The slot goes by this machine's clock.
+        self.slot.refresh_before(UNIX_EPOCH + Duration::from_millis(wall_ms().saturating_add(wait_ms)));
     }
 
     fn halt(&mut self) {
@@ -132,7 +164,7 @@ impl Driver {
         let Some(module) = self.slot.current() else {
             // The contender claims only with a module, and a slot never loses one.
             tracing::error!(round = fence.round, attempt = fence.attempt, "there is no module to run");
-            return self.contender.handle(now(), Event::Ended(Outcome::Host));
+            return self.contender.handle(self.now(), Event::Ended(Outcome::Host));
         };
         let (lease, cancel) = (Lease::until(lease_until_ms), CancellationToken::new());
         let report = self.begin(module, fence, lease.clone(), cancel.clone(), previous);
@@ -190,8 +222,4 @@ const fn stop_event(stop: Stop) -> Event {
         Stop::Finish => Event::Stop,
         Stop::GiveBack => Event::GiveBack,
     }
-}
-
-fn now() -> Now {
-    Now { wall_ms: clock::wall_ms(), mono_ms: clock::boot_ms() }
 }

@@ -4,6 +4,7 @@
 
 mod driver;
 mod identity;
+mod metrics;
 mod report;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument as _;
 
 pub use identity::new_id;
+pub use report::hint;
 
 use crate::arbiter::memory::Memory;
 use crate::arbiter::rfc2136::{self, Rfc2136};
@@ -22,8 +24,10 @@ use crate::arbiter::{Arbiter, Promise};
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
 use crate::module::{self, Loader, Slot};
+use crate::round::Form;
 use crate::runtime::{Engine, LoadError, Module, Prepared};
 use driver::Driver;
+use metrics::Metrics;
 
 /// How far an agent is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +64,15 @@ pub enum StartError {
     /// The capabilities cannot be set up.
     #[error("the capabilities cannot be set up")]
     Services(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The metrics cannot be served.
+    #[error("the metrics cannot be served at `{address}`")]
+    Metrics {
+        /// As in the configuration.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        error: std::io::Error,
+    },
     /// The engine for modules cannot be set up.
     #[error("the engine for modules cannot be set up")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -150,13 +163,18 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool
     let mut arbiters = arbiters(&config)?;
     let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
     let id = new_id(&config.agent.name);
+    let metrics = Arc::new(Metrics::new(config.jobs.iter().map(|job| job.name.as_str()), arbiters.values()));
+    let _serving = match config.agent.metrics {
+        Some(address) => Some(metrics::serve(address, Arc::clone(&metrics)).await?),
+        None => None,
+    };
     let mut drivers = JoinSet::new();
     for job in &config.jobs {
         let Some(arbiter) = arbiters.remove(&job.name) else { continue };
         announce(job, arbiter.as_ref(), &id);
         let span = tracing::info_span!("job", job = %job.name);
         let slot = span.in_scope(|| Slot::start(job.module.clone(), loader(&engine, &services, job), client.clone()));
-        let driver = Driver::new(job.clone(), id.clone(), arbiter, slot, stop.clone());
+        let driver = Driver::new(job.clone(), id.clone(), arbiter, slot, stop.clone(), Arc::clone(&metrics));
         drivers.spawn(driver.run().instrument(span));
     }
     if config.jobs.is_empty() {
@@ -177,5 +195,17 @@ fn announce(job: &config::Job, arbiter: &dyn Arbiter, id: &str) {
     let promise = match arbiter.promise() {
         Promise::CompareAndSwap => "compare-and-swap: a round has exactly one winner",
     };
-    tracing::info!(job = %job.name, agent = %id, arbiter = %arbiter.place(), module = %job.module, promise, "taking part");
+    let seal = &job.rules.seal;
+    let sealed = seal.form().zip(seal.key_id()).map(|(form, key)| match form {
+        Form::Sign => format!("records are signed with the key {key}"),
+        Form::Encrypt => format!("records are encrypted with the key {key}"),
+    });
+    let sealed = sealed.as_deref();
+    tracing::info!(job = %job.name, agent = %id, arbiter = %arbiter.place(), module = %job.module, promise, seal = sealed, "taking part");
+    if sealed.is_some() && seal.accepts_unsealed() {
+        tracing::warn!(
+            job = %job.name,
+            "records without a seal are accepted, too: remove `accept-unsealed` as soon as every agent has the key"
+        );
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use crate::arbiter::clock::News;
 use crate::round::contender::{Halt, Notice};
-use crate::round::{Fence, Outcome, Unreadable};
+use crate::round::{Fence, Outcome, Unopened, Unreadable};
 
 /// How often a trouble that lasts is said again.
 const REPEAT: Duration = Duration::from_secs(60);
@@ -86,8 +87,27 @@ impl Reporter {
         tracing::warn!(event = "halted", round, attempt, "stopped the run: {reason}");
     }
 
+    /// Says how this machine's clock does.
+    pub(super) fn skew(news: News, place: &str) {
+        match news {
+            News::Off { ahead_ms, within_ms } => {
+                let side = if ahead_ms < 0 { "behind" } else { "ahead of" };
+                let (by, within) = (seconds(ahead_ms.unsigned_abs()), seconds(within_ms));
+                tracing::warn!(
+                    event = "skew",
+                    ahead_ms,
+                    within_ms,
+                    "this machine's clock is {by} s {side} the arbiter's at {place}, within {within} s: rounds go by the arbiter's; hint: set the clock, and keep it right with NTP"
+                );
+            }
+            News::Right => {
+                tracing::info!(event = "clock", "this machine's clock agrees with the arbiter's at {place} again");
+            }
+        }
+    }
+
     fn unreadable(&mut self, problem: &Unreadable, place: &str, job: &str) {
-        let hint = format!("`soloist init {job} --repair` shows it and writes a new one");
+        let hint = hint(problem, job);
         let text = format!("nobody runs: the record at {place} cannot be acted on: {problem}; hint: {hint}");
         match problem {
             // How far ahead it is changes with every look.
@@ -114,6 +134,34 @@ impl Reporter {
         if self.trouble.take().is_some() {
             tracing::info!(event = "recovered", "the trouble is over");
         }
+    }
+}
+
+/// Milliseconds as people read them: seconds with one digit behind the point, rounded.
+fn seconds(ms: u64) -> String {
+    let tenths = ms.saturating_add(50) / 100;
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+/// What to try where a record cannot be acted on.
+pub fn hint(problem: &Unreadable, job: &str) -> String {
+    let repair = format!("`soloist init {job} --repair` shows what is there and replaces it");
+    match problem {
+        Unreadable::Unopened(Unopened::NoKey(_)) => {
+            "name the file with its key: `keys = [{ file = \"soloist-seal.key\" }]` in `[seal]`".to_owned()
+        }
+        Unreadable::Unopened(Unopened::OtherKey(_)) => {
+            format!("add that key to `keys` in `[seal]`; if it is lost, {repair}")
+        }
+        Unreadable::Unopened(Unopened::Unsealed) => {
+            format!(
+                "{repair}; while agents go over to a seal one by one, `accept-unsealed = true` in `[seal]` accepts it"
+            )
+        }
+        Unreadable::Unopened(Unopened::Older { .. }) => {
+            format!("if it was put back on purpose, `soloist init {job} --reseal` makes it the newest")
+        }
+        _ => repair,
     }
 }
 

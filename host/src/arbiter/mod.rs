@@ -1,11 +1,16 @@
 //! Where a job's record lives, and how it is replaced on a condition: the trait, and one file a provider.
 
+pub mod clock;
 pub mod memory;
 pub mod rfc2136;
 pub mod tsig;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
+use crate::clock::{boot_ms, wall_ms};
+use crate::round::contender::Now;
 use crate::round::{Observation, Replaced, Revision};
 
 /// What an arbiter can promise about a round's winner.
@@ -33,6 +38,16 @@ pub trait Arbiter: Send + Sync {
 
     /// Where the record lives, for people: `canary.example.com at 192.0.2.1:53`.
     fn place(&self) -> String;
+
+    /// The arbiter's own clock, where its answers show it: one for all the arbiters at a server.
+    fn clock(&self) -> Option<Arc<clock::Clock>> {
+        None
+    }
+}
+
+/// The time to go by at an arbiter: its own, as far as it has shown it, or else this machine's.
+pub fn now(arbiter: &dyn Arbiter) -> Now {
+    arbiter.clock().map_or_else(|| Now { wall_ms: wall_ms(), mono_ms: boot_ms() }, |clock| clock.now())
 }
 
 /// Why an arbiter could not be read or asked to write. Nothing was written.

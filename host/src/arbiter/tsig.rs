@@ -195,8 +195,14 @@ impl Key {
 
     /// What signs and verifies with this key.
     pub fn signer(&self) -> TSigner {
+        self.signer_within(FUDGE_SECONDS)
+    }
+
+    /// What signs with this key for a server whose clock may be so far from ours, in seconds. A request can be played back
+    /// for as long: more than [`FUDGE_SECONDS`] is for those that change nothing.
+    pub fn signer_within(&self, fudge: u16) -> TSigner {
         // The algorithms that we name are all supported, and nothing else makes this fail.
-        TSigner::new(self.secret.clone(), self.algorithm.wire(), self.name.clone(), FUDGE_SECONDS)
+        TSigner::new(self.secret.clone(), self.algorithm.wire(), self.name.clone(), fudge)
             .unwrap_or_else(|error| unreachable!("a supported algorithm was refused: {error}"))
     }
 }

@@ -4,20 +4,21 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use crate::files;
 
 /// The largest secret that is read, in bytes.
 const MAX_SECRET: u64 = 16 * 1024;
 
-/// A secret. Neither its `Debug` text nor any error holds it.
+/// A secret. Neither its `Debug` text nor any error holds it, and it is wiped from memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// A secret that is already there.
     pub fn new(secret: impl Into<String>) -> Self {
-        Self(secret.into())
+        Self(Zeroizing::new(secret.into()))
     }
 
     /// The secret itself, for the one request that needs it.

@@ -1,14 +1,15 @@
 //! `soloist dns`: serve a zone that agents can arbitrate over, and make the key that they sign with.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use anyhow::Context;
 use hickory_proto::rr::Name;
 
+use super::keyfile;
 use super::output::{self, WithHint as _};
 use super::signals::Signals;
 use crate::arbiter::tsig::{Algorithm, Key};
@@ -187,34 +188,9 @@ fn make_key(args: &KeyArgs) -> anyhow::Result<ExitCode> {
     match &args.out {
         None => output::data(&clause),
         Some(path) => {
-            write_new(path, &clause).with_context(|| format!("cannot write the key to `{}`", path.display())).or_else(
-                |error| {
-                    let taken =
-                        error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::AlreadyExists);
-                    let hint = if taken {
-                        "a key is never overwritten: name another file, or remove this one when nothing uses it"
-                    } else {
-                        "the file's directory must exist and be writable"
-                    };
-                    Err(error).hint(hint)
-                },
-            )?;
+            keyfile::write(path, &clause)?;
             tracing::info!(name, algorithm = key.algorithm().name(), "wrote a new key to {}", path.display());
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn write_new(path: &Path, clause: &str) -> io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    let written = writeln!(file, "{clause}").and_then(|()| file.sync_all());
-    if written.is_err() {
-        // Half a key would only be refused, and stand in the way of a whole one.
-        let _ = std::fs::remove_file(path);
-    }
-    written
 }

@@ -26,6 +26,12 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
     if let Some(StartError::Server { .. }) = error.downcast_ref() {
         return Some("check `server` in `[arbiter]`, or write its address: \"192.0.2.1:53\"".to_owned());
     }
+    if let Some(StartError::Metrics { .. }) = error.downcast_ref() {
+        return Some(
+            "another agent may listen there: `metrics` in `[agent]` names an address of this machine and a free port"
+                .to_owned(),
+        );
+    }
     match error.downcast_ref()? {
         ServicesError::Secret(error) => secret(error),
         ServicesError::Client(ClientError::File { .. } | ClientError::Certificates { .. }) => {

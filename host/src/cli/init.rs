@@ -12,8 +12,7 @@ use crate::agent;
 use crate::arbiter;
 use crate::config::{Arbiter, Config, Job};
 use crate::round::contender::{Now, first_record, readable};
-use crate::round::{Fence, Observation, Record};
-use crate::runtime::clock;
+use crate::round::{Fence, Observation, Record, Seal};
 
 /// How far ahead a claimed round can be, in seconds: as far as a clock may be wrong.
 const FAR_AHEAD: u64 = 86_400;
@@ -29,6 +28,9 @@ pub struct Args {
     /// Replace a record that cannot be acted on: shows what is there, and asks.
     #[arg(long)]
     repair: bool,
+    /// Write a record that can be read anew: sealed with the first key, and as the newest one.
+    #[arg(long, conflicts_with = "repair")]
+    reseal: bool,
     /// Do not ask.
     #[arg(long, requires = "repair")]
     yes: bool,
@@ -74,19 +76,19 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// One job; false where nothing was written although something should be.
 async fn one(args: &Args, job: &Job, arbiter: &dyn arbiter::Arbiter, id: &str) -> anyhow::Result<bool> {
-    let now = Now { wall_ms: clock::wall_ms(), mono_ms: clock::boot_ms() };
     let seen = arbiter.read().await?;
+    let now = arbiter::now(arbiter);
     let place = arbiter.place();
     match readable(&seen, &job.rules, now) {
+        Ok(Some(record)) if args.reseal => return reseal(job, arbiter, &seen, record, now).await,
         Ok(Some(_)) => {
             output::data(format_args!("job `{}`: there is a record at {place}, and it is left as it is", job.name));
             return Ok(true);
         }
         Ok(None) => {}
         Err(problem) if !args.repair => {
-            return Err(problem)
-                .with_context(|| format!("the record at {place} cannot be acted on"))
-                .hint(format!("`soloist init {} --repair` shows what is there and replaces it", job.name));
+            let hint = agent::hint(&problem, &job.name);
+            return Err(problem).with_context(|| format!("the record at {place} cannot be acted on")).hint(hint);
         }
         Err(problem) => {
             output::data(format_args!("job `{}`: the record at {place} cannot be acted on: {problem}", job.name));
@@ -99,12 +101,38 @@ async fn one(args: &Args, job: &Job, arbiter: &dyn arbiter::Arbiter, id: &str) -
             }
         }
     }
-    let record = first_record(id, &job.rules, last_fence(&seen, now), now);
-    if write::replace(arbiter, &seen, &job.rules.seal.seal(&record)).await? == Wrote::Conflict {
+    let seal = &job.rules.seal;
+    let record = seal.numbered(first_record(id, &job.rules, last_fence(&seen, seal, now), now), 0, now.wall_ms);
+    if write::replace(arbiter, &seen, &seal.seal(&record)).await? == Wrote::Conflict {
         bail!("somebody else wrote at the same time: nothing was overwritten");
     }
     let due = jiff::Timestamp::from_second(i64::try_from(record.timer)?)?;
     output::data(format_args!("job `{}`: wrote the record at {place}; the first round is due at {due}", job.name));
+    Ok(true)
+}
+
+/// Writes the record that is there with the first key and a count above any before it: so agents take it, although they have seen
+/// a newer one, and a key that was replaced is not needed any more.
+async fn reseal(
+    job: &Job,
+    arbiter: &dyn arbiter::Arbiter,
+    seen: &Observation,
+    record: Record,
+    now: Now,
+) -> anyhow::Result<bool> {
+    let seal = &job.rules.seal;
+    let Some(key) = seal.form().and(seal.key_id()) else {
+        return Err(anyhow::anyhow!("the record has no seal")).hint("`[seal]` says how records are sealed");
+    };
+    if record.state.is_running() && record.timer > now.wall_seconds() {
+        return Err(anyhow::anyhow!("{} runs the job: writing the record would take the round from it", record.id))
+            .hint("try again when its run has ended");
+    }
+    let value = seal.seal(&seal.numbered(record, 0, now.wall_ms));
+    if write::replace(arbiter, seen, &value).await? == Wrote::Conflict {
+        bail!("somebody else wrote at the same time: nothing was overwritten");
+    }
+    output::data(format_args!("job `{}`: sealed the record at {} with the key {key}", job.name, arbiter.place()));
     Ok(true)
 }
 
@@ -119,8 +147,9 @@ fn agreed() -> anyhow::Result<bool> {
 }
 
 /// The highest fence among the values that are there: it must not be set back. A round that no agent can have claimed yet is no
-/// fence: kept, it would hold up the job until then.
-fn last_fence(seen: &Observation, now: Now) -> Option<Fence> {
-    let records = seen.values.iter().filter_map(|value| Record::decode(value).ok());
+/// fence: kept, it would hold up the job until then. One whose seal is broken counts as well, as far as it can be read.
+fn last_fence(seen: &Observation, seal: &Seal, now: Now) -> Option<Fence> {
+    let record = |value: &Vec<u8>| seal.open(value).ok().or_else(|| Record::decode(value).ok());
+    let records = seen.values.iter().filter_map(record);
     records.filter_map(|record| record.fence).filter(|fence| fence.round <= now.wall_seconds() + FAR_AHEAD).max()
 }

@@ -6,9 +6,12 @@ pub mod dns;
 mod hints;
 pub mod init;
 pub mod job;
+mod keyfile;
 pub mod log;
 pub mod output;
 pub mod run;
+pub mod schedule;
+pub mod seal;
 mod signals;
 pub mod status;
 pub mod steer;
@@ -63,6 +66,8 @@ pub enum Command {
     Run(run::Args),
     /// Show a job's record as the zone's servers have it: who ran last, how it went, what is next.
     Status(status::Args),
+    /// Show when a job is due next, on its time zone's clock and in UTC; nobody is asked.
+    Schedule(schedule::Args),
     /// Let no round of a job begin any more, on any agent.
     Pause(steer::PauseArgs),
     /// Let the rounds of a paused job begin again, with the next due time.
@@ -77,6 +82,9 @@ pub enum Command {
     /// The embedded authoritative DNS server, and the keys that updates are signed with.
     #[command(subcommand)]
     Dns(dns::Command),
+    /// The key that records are sealed with, against changes by others or their eyes.
+    #[command(subcommand)]
+    Seal(seal::Command),
 }
 
 impl Cli {
@@ -109,12 +117,14 @@ impl Cli {
             Command::Demo(args) => demo::run(args).await,
             Command::Run(args) => run::run(args).await,
             Command::Status(args) => status::run(args).await,
+            Command::Schedule(args) => schedule::run(&args),
             Command::Pause(args) => steer::pause(args).await,
             Command::Resume(args) => steer::resume(args).await,
             Command::Trigger(args) => steer::trigger(args).await,
             Command::Init(args) => init::run(args).await,
             Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,
+            Command::Seal(command) => seal::run(&command),
         }
     }
 }

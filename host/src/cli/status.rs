@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -11,10 +12,12 @@ use hickory_proto::rr::Name;
 
 use self::view::{Condition, View};
 use super::output::{self, WithHint as _};
-use crate::agent::server_addr;
-use crate::config::{self, Config};
+use crate::agent::{self, server_addr};
+use crate::arbiter::{self, Arbiter};
+use crate::clock;
+use crate::config::{self, Config, Seals};
 use crate::dns::query::{self, Server};
-use crate::runtime::clock;
+use crate::round::{MAX_SEAL_KEYS, Seal};
 
 mod view;
 
@@ -32,6 +35,9 @@ pub struct Args {
     /// The longest wait for a server, from 50ms to 1m.
     #[arg(long, default_value = "2s", value_name = "TIME", value_parser = timeout)]
     timeout: Duration,
+    /// A file with a key that the record is sealed with, instead of `keys` in `[seal]`; repeatable.
+    #[arg(long, value_name = "FILE")]
+    seal_key: Vec<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -43,15 +49,16 @@ pub struct Args {
 /// There is no such job, or no server to ask.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let target = target(&args).await?;
-    let answers = query::ask_all(&target.record, &target.servers, args.timeout).await;
-    let view = View::new(&target.record, target.job.as_ref(), &answers, target.primary, clock::wall_ms() / 1000);
+    let asking = query::ask_all(&target.record, &target.servers, args.timeout);
+    let (answers, now) = tokio::join!(asking, now(target.arbiter.as_deref(), args.timeout));
+    let view = View::new(&target, &answers, now);
     if args.json {
         output::data(view.json());
     } else {
         for line in view.lines() {
             output::data(line);
         }
-        if let Some(note) = target.note {
+        if let Some(note) = &target.note {
             tracing::warn!("{note}");
         }
     }
@@ -60,6 +67,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
         Condition::Overdue => 1,
         Condition::Unreadable => 2,
     }))
+}
+
+/// The second that it is by the arbiter's clock, or by this machine's where it is not shown in time.
+async fn now(arbiter: Option<&dyn Arbiter>, timeout: Duration) -> u64 {
+    let Some(arbiter) = arbiter else { return clock::wall_ms() / 1000 };
+    // What it says of the record is asked of every server in another way.
+    let _ = tokio::time::timeout(timeout, arbiter.read()).await;
+    arbiter::now(arbiter).wall_seconds()
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -72,9 +87,13 @@ fn timeout(text: &str) -> Result<Duration, String> {
 struct Target {
     record: Name,
     job: Option<config::Job>,
+    /// What opens the record.
+    seal: Seal,
     servers: Vec<Server>,
     /// The server that arbitrates, where it is known: the others follow it.
     primary: Option<SocketAddr>,
+    /// The arbiter of the job, for its clock.
+    arbiter: Option<Arc<dyn Arbiter>>,
     note: Option<String>,
 }
 
@@ -98,6 +117,7 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
             (name, job.cloned())
         }
     };
+    let seal = seal(args, config.as_ref(), job.as_ref(), &record)?;
     if let Some(config::Arbiter::Memory) = config.as_ref().map(|config| &config.arbiter)
         && args.server.is_empty()
     {
@@ -110,9 +130,13 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
         }
         _ => None,
     };
+    let arbiter = match (&config, &job) {
+        (Some(config), Some(job)) => agent::arbiters(config)?.remove(&job.name),
+        _ => None,
+    };
     if !args.server.is_empty() {
         let servers = named(&args.server).await?;
-        return Ok(Target { record, job, servers, primary, note: None });
+        return Ok(Target { record, job, seal, servers, primary, arbiter, note: None });
     }
     let mut servers: Vec<Server> = primary.iter().map(|addr| Server { name: None, addr: *addr }).collect();
     let mut note = None;
@@ -126,7 +150,22 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
         }
         Err(error) => note = Some(format!("only the arbiter was asked: {error}")),
     }
-    Ok(Target { record, job, servers, primary, note })
+    Ok(Target { record, job, seal, servers, primary, arbiter, note })
+}
+
+/// What opens the record: the keys of the command line, or those of the configuration.
+fn seal(args: &Args, config: Option<&Config>, job: Option<&config::Job>, record: &Name) -> anyhow::Result<Seal> {
+    let form = job.and_then(|job| job.rules.seal.form());
+    let ours = config.map(|config| config.seals.clone()).unwrap_or_default();
+    if args.seal_key.is_empty() {
+        return Ok(Seals { form, ..ours }.of(record));
+    }
+    if args.seal_key.len() > MAX_SEAL_KEYS {
+        anyhow::bail!("{} keys are more than {MAX_SEAL_KEYS}", args.seal_key.len());
+    }
+    let read = |path: &PathBuf| config::seal_key(path).hint("it is what `keys` in `[seal]` names where agents run");
+    let keys = args.seal_key.iter().map(read).collect::<anyhow::Result<_>>()?;
+    Ok(Seals { form, keys, ..ours }.of(record))
 }
 
 /// The servers that were named on the command line.

@@ -10,12 +10,11 @@ use anyhow::{Context as _, bail};
 use super::output::{self, WithHint as _};
 use super::write::{self, Wrote};
 use crate::agent;
-use crate::arbiter::Arbiter;
+use crate::arbiter::{self, Arbiter};
 use crate::config::{self, Config, Job};
+use crate::round::contender::readable;
 use crate::round::contender::steer::{Steer, Unsteered};
-use crate::round::contender::{Now, readable};
 use crate::round::{MAX_REASON_BYTES, Record};
-use crate::runtime::clock;
 
 /// How often it is tried anew when an agent writes at the same time.
 const TRIES: u32 = 10;
@@ -83,17 +82,18 @@ async fn steer(args: &Args, steer: &Steer) -> anyhow::Result<ExitCode> {
     let job = config.job(&args.name)?;
     let arbiter = agent::arbiters(&config)?.remove(&job.name).context("the job has no arbiter")?;
     for _ in 0..TRIES {
-        let now = Now { wall_ms: clock::wall_ms(), mono_ms: clock::boot_ms() };
         let seen = arbiter.read().await?;
-        let record = readable(&seen, &job.rules, now)
-            .with_context(|| format!("the record at {} cannot be acted on", arbiter.place()))
-            .hint(format!("`soloist init {} --repair` shows what is there and replaces it", job.name))?;
+        let now = arbiter::now(arbiter.as_ref());
+        let record = readable(&seen, &job.rules, now).or_else(|problem| {
+            let hint = agent::hint(&problem, &job.name);
+            Err(problem).with_context(|| format!("the record at {} cannot be acted on", arbiter.place())).hint(hint)
+        })?;
         let Some(record) = record else {
             return Err(anyhow::anyhow!("there is no record at {}", arbiter.place()))
                 .hint(format!("`soloist init {}` creates it, and so does the first agent", job.name));
         };
         let new = match steer.apply(&record, &job.rules, now) {
-            Ok(new) => new,
+            Ok(new) => job.rules.seal.numbered(new, 0, now.wall_ms),
             Err(nothing) => return Ok(unsteered(job, &record, &nothing)),
         };
         if write::replace(arbiter.as_ref(), &seen, &job.rules.seal.seal(&new)).await? == Wrote::Yes {

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::arbiter::tsig::KeyError;
+use crate::capability::SecretError;
 
 /// How alike a key must be to a known one to be taken for it, from 0 to 1 (Jaro and Winkler).
 const ALIKE: f64 = 0.7;
@@ -53,6 +54,17 @@ pub enum ConfigError {
         #[source]
         error: KeyError,
     },
+    /// A secret cannot be had.
+    #[error("{path}: {place}", path = path.display())]
+    Secret {
+        /// Which file.
+        path: PathBuf,
+        /// Where in it: `[seal] keys`.
+        place: &'static str,
+        /// Why.
+        #[source]
+        error: SecretError,
+    },
     /// There is no job of this name.
     #[error("there is no job `{name}` in the configuration")]
     NoSuchJob {
@@ -70,6 +82,8 @@ pub(super) enum Problem {
     Value { place: String, problem: String, hint: Option<String> },
     /// The TSIG key cannot be had.
     Key(KeyError),
+    /// A secret cannot be had.
+    Secret { place: &'static str, error: SecretError },
 }
 
 impl From<KeyError> for Problem {
@@ -98,6 +112,7 @@ impl Problem {
         match self {
             Self::Value { place, problem, hint } => ConfigError::Invalid { path, place, problem, hint },
             Self::Key(error) => ConfigError::Key { path, error },
+            Self::Secret { place, error } => ConfigError::Secret { path, place, error },
         }
     }
 }
@@ -117,6 +132,7 @@ impl ConfigError {
             Self::Syntax { hint, .. } | Self::Invalid { hint, .. } => hint.clone(),
             Self::Unreadable { path, error } => unreadable(path, error.kind()),
             Self::Key { error, .. } => key(error),
+            Self::Secret { error, .. } => Some(seal_key(error)),
             Self::NoSuchJob { names, .. } if names.is_empty() => {
                 Some("it has no jobs: `[job.NAME]` begins one".to_owned())
             }
@@ -160,6 +176,18 @@ fn key(error: &KeyError) -> Option<String> {
         KeyError::Secret(_) => "`soloist dns key` shows what one looks like".to_owned(),
         KeyError::Name(_) | KeyError::Algorithm(_) | KeyError::File { .. } => return None,
     })
+}
+
+/// What to try where the key of a seal cannot be had.
+fn seal_key(error: &SecretError) -> String {
+    match error {
+        SecretError::File { path, error, .. } if error.kind() == ErrorKind::PermissionDenied => {
+            format!("this user may not read it: `ls -l {}` shows who may", path.display())
+        }
+        SecretError::File { path, .. } => format!("`soloist seal key --out {}` makes one", path.display()),
+        SecretError::Environment { variable, .. } => format!("set it where the agent starts: `export {variable}=…`"),
+        SecretError::Unusable { .. } => "`soloist seal key` shows what one looks like".to_owned(),
+    }
 }
 
 /// What the TOML reader says, in our words, and what to try.
@@ -235,7 +263,6 @@ fn example(key: &str) -> Option<&'static str> {
         "kind" => "kind = \"rfc2136\"",
         "name" => "name = \"soloist\"",
         "record" => "record = \"canary.example.com\"",
-        "every" => "every = \"60s\"",
         "module" => "module = \"jobs/canary.wasm\"",
         _ => return None,
     })

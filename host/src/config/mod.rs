@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod raw;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +15,11 @@ pub use error::ConfigError;
 pub use raw::Size;
 
 use crate::arbiter::tsig::Key;
-use crate::capability::{self, Grants};
+use crate::capability::{self, Grants, SecretError, SecretSource};
 use crate::files;
 use crate::module::Source;
 use crate::round::contender::Rules;
+use crate::round::{Form, Seal, SealKey};
 use crate::runtime::Limits;
 use error::{Problem, invalid};
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub arbiter: Arbiter,
     /// What the capabilities of all jobs share.
     pub services: capability::ServicesConfig,
+    /// How records are sealed, where a job says nothing else.
+    pub seals: Seals,
     /// The folder that relative paths in it are relative to.
     pub base: PathBuf,
     /// The jobs, by name.
@@ -71,6 +75,8 @@ pub struct Agent {
     pub grace: Duration,
     /// The longest sleep without a look at a record.
     pub reread: Duration,
+    /// Where the metrics are served, over HTTP; nowhere if nothing is said.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// `[arbiter]`: where the records live.
@@ -92,6 +98,35 @@ pub enum Arbiter {
     },
     /// This process: for trying things out, since no other agent sees it.
     Memory,
+}
+
+/// `[seal]`: how records are sealed, and with which keys.
+#[derive(Debug, Clone, Default)]
+pub struct Seals {
+    /// How records are written; none for as they are.
+    pub form: Option<Form>,
+    /// The keys, at most [`MAX_SEAL_KEYS`](crate::round::MAX_SEAL_KEYS): the first one seals, each of them opens.
+    pub keys: Vec<SealKey>,
+    /// Whether records without a seal are accepted beside sealed ones.
+    pub accept_unsealed: bool,
+}
+
+impl Seals {
+    /// The seal of the record at a name.
+    pub fn of(&self, record: &Name) -> Seal {
+        let mut name = record.to_lowercase();
+        name.set_fqdn(true);
+        // Without a key there is no seal; a form without a key was refused.
+        Seal::new(self.form, self.keys.clone(), &name.to_ascii(), self.accept_unsealed).unwrap_or_default()
+    }
+}
+
+/// The key of a seal that stands in a file.
+///
+/// # Errors
+/// It cannot be read, or is no key as `soloist seal key` makes it.
+pub fn seal_key(path: &Path) -> Result<SealKey, SecretError> {
+    check::seal_key(&SecretSource::File(path.to_owned()), Path::new(""))
 }
 
 /// `[job.NAME]`.
@@ -139,17 +174,18 @@ impl Config {
     fn checked(file: raw::File, base: &Path) -> Result<Self, Problem> {
         let arbiter = check::arbiter(file.arbiter, base)?;
         let agent = check::agent(file.agent)?;
+        let seals = check::seal(file.seal, base)?;
         if file.job.len() > MAX_JOBS {
             return Err(invalid("[job]", format!("{} jobs are more than {MAX_JOBS}", file.job.len())));
         }
         let jobs: Vec<Job> = file
             .job
             .into_iter()
-            .map(|(name, raw)| check::job(name, raw, base, &agent, &arbiter))
+            .map(|(name, raw)| check::job(name, raw, base, &agent, &arbiter, &seals))
             .collect::<Result<_, _>>()?;
         check::refuse_shared_records(&jobs)?;
         let services = capability::ServicesConfig { http: file.http, slack: file.slack };
-        Ok(Self { agent, arbiter, services, base: base.to_owned(), jobs })
+        Ok(Self { agent, arbiter, services, seals, base: base.to_owned(), jobs })
     }
 
     /// The job of this name.

@@ -23,6 +23,7 @@ pub(super) struct File {
     pub(super) http: capability::http::HttpConfig,
     #[serde(default)]
     pub(super) slack: capability::slack::SlackConfig,
+    pub(super) seal: Option<Seal>,
     #[serde(default)]
     pub(super) job: BTreeMap<String, Job>,
 }
@@ -34,6 +35,7 @@ pub(super) struct Agent {
     pub(super) name: Option<String>,
     pub(super) grace: Option<Span>,
     pub(super) reread: Option<Span>,
+    pub(super) metrics: Option<String>,
 }
 
 /// `[arbiter]`.
@@ -58,12 +60,25 @@ pub(super) struct Key {
     pub(super) secret_env: Option<String>,
 }
 
+/// `[seal]`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Seal {
+    pub(super) kind: Option<String>,
+    #[serde(default)]
+    pub(super) keys: Vec<capability::SecretSource>,
+    #[serde(default)]
+    pub(super) accept_unsealed: bool,
+}
+
 /// `[job.NAME]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Job {
     pub(super) record: String,
-    pub(super) every: Span,
+    pub(super) every: Option<Span>,
+    pub(super) cron: Option<String>,
+    pub(super) timezone: Option<String>,
     pub(super) module: String,
     pub(super) timeout: Option<Span>,
     pub(super) lease: Option<Span>,
@@ -75,6 +90,7 @@ pub(super) struct Job {
     pub(super) catch_up: Option<u32>,
     pub(super) start_deadline: Option<Span>,
     pub(super) memory: Option<Size>,
+    pub(super) seal: Option<String>,
     #[serde(default)]
     pub(super) grants: capability::Grants,
     #[serde(default)]

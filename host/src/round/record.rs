@@ -5,6 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::seal::Unopened;
+
 /// The longest record, in bytes of JSON, that is read or written.
 pub const MAX_RECORD_BYTES: usize = 2048;
 
@@ -214,6 +216,9 @@ pub enum Unreadable {
     /// The round is so far ahead that nobody would run until it has passed.
     #[error("the field `r` is {0} seconds ahead, further than the schedule can mean")]
     RoundFarAhead(u64),
+    /// The seal does not open the value.
+    #[error(transparent)]
+    Unopened(#[from] Unopened),
 }
 
 impl State {

@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use super::clock::{boot_ms, millis};
 use super::lease::{Lease, LeaseLost};
 use super::log::RunLog;
 use super::run::Request;
+use crate::clock::{boot_ms, millis};
 use crate::round::Fence;
 
 /// The longest that a stop goes unnoticed where only a clock shows it: timers stand still while the machine sleeps, so

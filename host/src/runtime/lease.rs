@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-use super::clock::{boot_ms, millis};
+use crate::clock::{boot_ms, millis};
 
 /// The end of a revoked lease, which no extension moves.
 const REVOKED: u64 = 0;

@@ -3,8 +3,6 @@
 //! Architecture Invariant: nothing here knows a capability. What a job was granted comes in as [`Capabilities`], and what a
 //! capability keeps for a run stands in [`State::extensions`].
 
-pub mod clock;
-
 mod bindings;
 mod engine;
 mod error;
@@ -20,7 +18,7 @@ mod run;
 mod state;
 mod verdict;
 
-pub use clock::{boot_ms, wall_ms};
+pub use crate::clock::{boot_ms, wall_ms};
 pub use engine::{Engine, EngineError, TICK};
 pub use error::LoadError;
 pub use facts::{Facts, Stop};

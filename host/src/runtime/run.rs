@@ -9,7 +9,6 @@ use tokio_util::task::AbortOnDropHandle;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::bindings::soloist::job::types::{Context, Failure};
-use super::clock::{millis, wall_ms};
 use super::facts::{Facts, Stop};
 use super::lease::Lease;
 use super::limits::Limits;
@@ -18,6 +17,7 @@ use super::output::{Capture, Output};
 use super::prepare::Prepared;
 use super::state::State;
 use super::verdict::{self, End};
+use crate::clock::{millis, wall_ms};
 use crate::round::{Fence, Outcome};
 
 /// The longest summary or reason in a report, in bytes.

@@ -3,6 +3,7 @@
 
 mod clock;
 mod log;
+mod metrics;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use tempfile::TempDir;
 
 pub use self::clock::{eventually, now_ms, until_ms};
 pub use self::log::{Event, Log};
+pub use self::metrics::scrape;
 use crate::hand::name;
 use crate::servers::ZONE;
 
@@ -79,12 +81,21 @@ impl Fleet {
     /// # Panics
     /// It cannot be started.
     pub fn start(&mut self, agent: &str) {
+        self.start_with(agent, &[]);
+    }
+
+    /// Starts an agent with more in its environment.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn start_with(&mut self, agent: &str, environment: &[(&str, String)]) {
         let mut child = Command::new(crate::binary::soloist())
             // It ends with its stdin, and so with this process, however that ends.
             .args(["--log-format", "json", "run", "--end-with-parent", "--config"])
             .arg(self.path("soloist.toml"))
             .env("SOLOIST_AGENT_NAME", agent)
             .env("SOLOIST_LOG", "info,soloist=debug,hickory_net=warn")
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -103,6 +114,14 @@ impl Fleet {
         for agent in agents {
             self.start(agent);
         }
+        self.all_loaded(agents).await;
+    }
+
+    /// Waits until each of these agents has a module for each job.
+    ///
+    /// # Panics
+    /// One does not get so far.
+    pub async fn all_loaded(&mut self, agents: &[&str]) {
         for agent in agents {
             let loaded = |event: &Event| event.agent == *agent && event.kind() == "swapped";
             let (log, jobs) = (self.log.clone(), self.jobs);

@@ -111,6 +111,33 @@ pub async fn strings_are_compared_exactly(kind: Kind) -> Result<()> {
     Ok(())
 }
 
+/// Values that differ in the case of a letter only are different ones.
+pub async fn values_are_compared_with_regard_to_case(kind: Kind) -> Result<()> {
+    let (_server, arbiter, seen) = another_case(kind).await?;
+    conflict(&arbiter.replace(&seen.revision, &record("claim").encode()).await?)
+}
+
+/// PowerDNS (4.7) takes values that differ in the case of a letter only for the same: so a claim goes through although
+/// somebody has written in between, and nothing that an agent writes may tell two records apart by case alone.
+pub async fn values_are_compared_without_regard_to_case(kind: Kind) -> Result<()> {
+    let (_server, arbiter, seen) = another_case(kind).await?;
+    applied(arbiter.replace(&seen.revision, &record("claim").encode()).await?)?;
+    Ok(())
+}
+
+/// What was seen, and has become the same in capital letters since.
+async fn another_case(kind: Kind) -> Result<(Box<dyn TestServer>, Rfc2136, Observation)> {
+    let server = servers::start(kind, Algorithm::HmacSha256).await?;
+    let case = "case.example.test";
+    let arbiter = Rfc2136::new(server.options(case))?;
+    server.overwrite(case, &[&[b"abc"]]).await?;
+    let seen = arbiter.read().await?;
+    server.overwrite(case, &[&[b"ABC"]]).await?;
+    let now = arbiter.read().await?;
+    ensure!(now.is(b"ABC") && now.revision != seen.revision, "saw {now:?}");
+    Ok((server, arbiter, seen))
+}
+
 /// 24 agents over one connection are no less apart than over 24.
 pub async fn one_claimant_has_each_round_over_one_connection(kind: Kind) -> Result<()> {
     let server = servers::start(kind, Algorithm::HmacSha256).await?;

@@ -4,6 +4,7 @@
 mod bind;
 mod embedded;
 mod knot;
+mod powerdns;
 mod process;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,6 +17,7 @@ use hickory_proto::rr::{Name, RData, RecordType};
 use soloist::arbiter::rfc2136;
 use soloist::arbiter::tsig::{Algorithm, Key};
 
+pub use self::powerdns::{Api, PowerDns};
 pub use self::process::Process;
 use crate::hand::{Hand, name};
 
@@ -41,6 +43,8 @@ pub enum Kind {
     Bind,
     /// Knot DNS.
     Knot,
+    /// PowerDNS on SQLite.
+    PowerDns,
     /// Our own, in this process.
     Embedded,
 }
@@ -94,6 +98,7 @@ pub async fn start(kind: Kind, algorithm: Algorithm) -> Result<Box<dyn TestServe
     Ok(match kind {
         Kind::Bind => Box::new(bind::Bind::start(algorithm).await?),
         Kind::Knot => Box::new(knot::Knot::start(algorithm).await?),
+        Kind::PowerDns => Box::new(powerdns::PowerDns::start(algorithm).await?),
         Kind::Embedded => Box::new(embedded::Embedded::start(algorithm).await?),
     })
 }

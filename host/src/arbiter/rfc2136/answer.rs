@@ -1,10 +1,9 @@
 //! What a primary's answer means. Nothing that is not signed with our key is believed to say that a record was
 //! written, or that it was not written because another stood there.
 
-use hickory_proto::ProtoError;
 use hickory_proto::op::{DnsResponse, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::tsig::TsigError;
-use hickory_proto::rr::{Name, RData, RecordType, TSigVerifier, rdata::TXT};
+use hickory_proto::rr::{Name, RData, RecordType, TSigner, rdata::TXT};
 
 use super::super::Error;
 use super::{bare, message};
@@ -43,9 +42,55 @@ impl Asked {
     }
 }
 
-/// What stands at the name, from the answer to a query for its TXT records.
-pub(super) fn of_query(answer: &DnsResponse, asked: &Asked) -> Result<Observation, Error> {
+/// What an answer's signature says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Signed {
+    /// There is none, or one without content, as a server signs that cannot verify ours.
+    No,
+    /// It is our key's, under the answer to this very request.
+    Well {
+        /// When the server signed, by its own clock, in seconds since the Unix epoch.
+        second: u64,
+    },
+    /// It is another one: why it was not accepted.
+    Wrong(String),
+}
+
+impl Signed {
+    /// Checks the signature of the answer to a request that was signed with this MAC.
+    ///
+    /// The request's MAC is part of what is signed, so an old answer can be none to this request whatever time it shows;
+    /// and the time that it shows is what we want to learn, not what we could judge it by.
+    pub(super) fn check(answer: &DnsResponse, signer: &TSigner, request_mac: &[u8]) -> Self {
+        let Some(tsig) = answer.signature().map(|signature| &signature.data) else { return Self::No };
+        if tsig.mac.is_empty() {
+            return Self::No;
+        }
+        // hickory takes the one from the other without a look, after it has verified the signature.
+        if tsig.time < u64::from(tsig.fudge) {
+            return Self::Wrong("it is from 1970".to_owned());
+        }
+        match signer.verify_message_byte(answer.as_buffer(), Some(request_mac), true) {
+            Ok(_) => Self::Well { second: server_time(tsig.error, &tsig.other).unwrap_or(tsig.time) },
+            Err(error) => Self::Wrong(why(&error.to_string())),
+        }
+    }
+}
+
+/// The server's time in a BADTIME, whose answer is signed under our own (RFC 8945, section 5.2.3).
+fn server_time(error: Option<TsigError>, other: &[u8]) -> Option<u64> {
+    let other: [u8; 6] = other.try_into().ok().filter(|_| error == Some(TsigError::BadTime))?;
+    Some(other.iter().fold(0, |time, byte| time << 8 | u64::from(*byte)))
+}
+
+/// What stands at the name, from the answer to a signed query for its TXT records.
+///
+/// An answer without a signature is read too: a server need not sign those to questions that anybody may ask.
+pub(super) fn of_query(answer: &DnsResponse, signed: &Signed, asked: &Asked) -> Result<Observation, Error> {
     let (zone, record) = (asked.zone(), asked.record());
+    if let Signed::Wrong(reason) = signed {
+        return Err(asked.nonsense(format!("an answer that is not signed with the key `{}`: {reason}", asked.key)));
+    }
     let ours = answer.op_code == OpCode::Query;
     let echoed =
         answer.queries.iter().all(|query| *query.name() == asked.record && query.query_type() == RecordType::TXT);
@@ -59,7 +104,15 @@ pub(super) fn of_query(answer: &DnsResponse, asked: &Asked) -> Result<Observatio
             return Err(asked.refused(reason));
         }
         ResponseCode::NotAuth => {
-            return Err(asked.refused(format!("NOTAUTH: it does not serve the zone `{zone}`")));
+            let tsig = answer.signature().and_then(|signature| signature.data.error);
+            let reason = tsig.and_then(|_| refusal(answer, signed, asked)).unwrap_or_else(|| {
+                format!(
+                    "NOTAUTH: it does not serve the zone `{zone}`, does not know the key `{}`, or has another secret \
+                     for it; or the clocks are more than 18 h apart",
+                    asked.key
+                )
+            });
+            return Err(asked.refused(reason));
         }
         ResponseCode::ServFail => {
             let reason = format!("it failed (SERVFAIL): check in its log that the zone `{zone}` is loaded");
@@ -98,23 +151,22 @@ pub(super) fn of_query(answer: &DnsResponse, asked: &Asked) -> Result<Observatio
 }
 
 /// What came of an update that would have left these records at the name.
-pub(super) fn of_update(
-    answer: &DnsResponse,
-    verifier: &mut TSigVerifier,
-    new: &[TXT],
-    asked: &Asked,
-) -> Result<Replaced, Error> {
+pub(super) fn of_update(answer: &DnsResponse, signed: &Signed, new: &[TXT], asked: &Asked) -> Result<Replaced, Error> {
     if answer.op_code != OpCode::Update {
         return Ok(Replaced::Unknown("the answer is none to an update".to_owned()));
     }
-    let signed = verifier.verify(answer.as_buffer());
-    if let Some(reason) = refusal(answer, signed.is_ok(), asked) {
+    if let Some(reason) = refusal(answer, signed, asked) {
         return Err(asked.refused(reason));
     }
     let code = answer.response_code;
-    if let Err(error) = signed {
-        let reason =
-            format!("an answer ({}) that is not signed with the key `{}`: {}", word(code), asked.key, why(&error));
+    let wrong = match signed {
+        Signed::Well { .. } => None,
+        Signed::No => Some("it has no signature"),
+        Signed::Wrong(reason) => Some(reason.as_str()),
+    };
+    if let Some(reason) = wrong {
+        let key = &asked.key;
+        let reason = format!("an answer ({}) that is not signed with the key `{key}`: {reason}", word(code));
         return Ok(Replaced::Unknown(reason));
     }
     Ok(match code {
@@ -131,7 +183,7 @@ pub(super) fn of_update(
 ///
 /// A server that cannot verify our signature cannot sign its refusal either, so this much is believed unsigned: the
 /// worst that a forged refusal does is what dropping the answer does.
-fn refusal(answer: &DnsResponse, verified: bool, asked: &Asked) -> Option<String> {
+fn refusal(answer: &DnsResponse, signed: &Signed, asked: &Asked) -> Option<String> {
     let Asked { key, algorithm, .. } = asked;
     let (zone, record) = (asked.zone(), asked.record());
     let signature = answer.signature().map(|signature| &signature.data);
@@ -144,16 +196,28 @@ fn refusal(answer: &DnsResponse, verified: bool, asked: &Asked) -> Option<String
             format!("BADSIG: the key `{key}` is another one there: check its secret")
         }
         (ResponseCode::NotAuth, Some(TsigError::BadTime)) => {
-            let apart = signature.filter(|_| verified).and_then(|tsig| apart(tsig.time, &tsig.other));
-            format!("BADTIME: {}: check the clocks", apart.as_deref().unwrap_or("its clock and ours are too far apart"))
+            let apart = match (signature, signed) {
+                (Some(tsig), Signed::Well { second }) => {
+                    format!("{}: what is asked next goes by its clock", apart(tsig.time, *second))
+                }
+                _ => "its clock and ours are too far apart".to_owned(),
+            };
+            format!("BADTIME: nothing was written, since {apart}; check the clocks")
         }
         (ResponseCode::NotAuth, _) => format!(
             "NOTAUTH: it is not the primary of `{zone}`, or the key `{key}` may not update it: check the server, the \
              zone and the key"
         ),
+        // A refusal that the key has signed is none of the key. PowerDNS says no more to a wrong key either.
         (ResponseCode::Refused, _) => format!(
-            "REFUSED: the key `{key}` may not change TXT records at `{record}`: check the zone's permissions (BIND: \
-             `update-policy {{ grant {key}. name {record}. TXT; }};`, Knot: an `acl` with `action: update` and this key)"
+            "REFUSED: the key `{key}` may not change TXT records at `{record}`: check {}the zone's permissions (BIND: \
+             `update-policy {{ grant {key}. name {record}. TXT; }};`, Knot: an `acl` with `action: update` and this key, \
+             PowerDNS: `pdnsutil set-meta {zone} TSIG-ALLOW-DNSUPDATE {key}` and ALLOW-DNSUPDATE-FROM)",
+            if matches!(signed, Signed::Well { .. }) {
+                String::new()
+            } else {
+                format!("the key's name and its algorithm {algorithm}, check its secret, the clocks, and check ")
+            }
         ),
         (ResponseCode::NotZone, _) => format!("NOTZONE: `{record}` is not in its zone `{zone}`: check the zone"),
         (ResponseCode::NotImp, _) => "NOTIMP: it takes no dynamic updates: check that it is a primary".to_owned(),
@@ -163,18 +227,15 @@ fn refusal(answer: &DnsResponse, verified: bool, asked: &Asked) -> Option<String
     Some(reason)
 }
 
-/// How far the server's clock, in the other data of a BADTIME (RFC 8945, section 5.2.3), is from ours.
-fn apart(ours: u64, other: &[u8]) -> Option<String> {
-    let other: [u8; 6] = other.try_into().ok()?;
-    let theirs = other.iter().fold(0, |time, byte| time << 8 | u64::from(*byte));
+/// How far the server's clock is from ours, in seconds each.
+fn apart(ours: u64, theirs: u64) -> String {
     let side = if theirs > ours { "ahead of" } else { "behind" };
-    Some(format!("its clock is {} s {side} ours", theirs.abs_diff(ours)))
+    format!("its clock is {} s {side} ours", theirs.abs_diff(ours))
 }
 
 /// Why a signature was not accepted. hickory asks to file an issue where the signature is simply empty.
-fn why(error: &ProtoError) -> String {
-    let text = error.to_string();
-    if text.contains("truncated HMACs") { "its signature is empty or cut short".to_owned() } else { text }
+fn why(error: &str) -> String {
+    if error.contains("truncated HMACs") { "its signature is empty or cut short".to_owned() } else { error.to_owned() }
 }
 
 /// A response code as servers' logs write it.
@@ -229,20 +290,22 @@ mod tests {
     #[test]
     fn the_values_of_several_records_are_sorted() {
         let records = ["b", "a", "c"].map(|text| txt("job.example.test.", text));
-        let seen = of_query(&answer(|message| _ = message.add_answers(records)), &asked()).unwrap();
+        let seen = of_query(&answer(|message| _ = message.add_answers(records)), &Signed::No, &asked()).unwrap();
         assert_eq!(seen.values, [b"a", b"b", b"c"]);
     }
 
     #[test]
     fn a_name_in_another_case_is_the_same_name() {
-        let seen = of_query(&answer(|message| _ = message.add_answer(txt("JOB.Example.test.", "a"))), &asked());
+        let seen =
+            of_query(&answer(|message| _ = message.add_answer(txt("JOB.Example.test.", "a"))), &Signed::No, &asked());
         assert_eq!(seen.unwrap().values, [b"a"]);
     }
 
     #[test]
     fn a_record_at_another_name_is_not_ours() {
         let seen =
-            of_query(&answer(|message| _ = message.add_answer(txt("bob.example.test.", "a"))), &asked()).unwrap();
+            of_query(&answer(|message| _ = message.add_answer(txt("bob.example.test.", "a"))), &Signed::No, &asked())
+                .unwrap();
         assert_eq!((seen.values.len(), seen.revision), (0, Revision::Absent));
     }
 
@@ -255,7 +318,7 @@ mod tests {
             |message| _ = message.queries[0].set_name(Name::root()),
         ];
         for change in odd {
-            let seen = of_query(&answer(change), &asked());
+            let seen = of_query(&answer(change), &Signed::No, &asked());
             assert!(matches!(seen, Err(Error::Nonsense { .. })), "{seen:?}");
         }
     }
@@ -270,7 +333,8 @@ mod tests {
             (ResponseCode::NotImp, "NOTIMP"),
             (ResponseCode::Unknown(99), "the code 99"),
         ] {
-            let error = of_query(&answer(|message| message.metadata.response_code = code), &asked()).unwrap_err();
+            let error =
+                of_query(&answer(|message| message.metadata.response_code = code), &Signed::No, &asked()).unwrap_err();
             assert!(error.to_string().contains(word), "{error}");
         }
     }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
+
+use crate::clock::boot_ms;
 
 /// How many requests are under way at a server at once; others wait for their turn. Below the 32 from which
 /// hickory's queues refuse requests.
@@ -31,6 +34,15 @@ pub(super) struct Server {
     timeout: Duration,
     turns: Semaphore,
     current: Mutex<Option<Arc<Connection>>>,
+    repeats_time: AtomicBool,
+}
+
+/// An answer, and when it was asked for and came, in milliseconds of [`boot_ms`].
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) answer: DnsResponse,
+    pub(super) sent_ms: u64,
+    pub(super) received_ms: u64,
 }
 
 /// Why there is no answer.
@@ -76,12 +88,27 @@ enum Unanswered {
 
 impl Server {
     pub(super) fn new(place: String, timeout: Duration) -> Self {
-        Self { place, timeout, turns: Semaphore::new(IN_FLIGHT), current: Mutex::new(None) }
+        Self {
+            place,
+            timeout,
+            turns: Semaphore::new(IN_FLIGHT),
+            current: Mutex::new(None),
+            repeats_time: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether its signatures say our own time and not its own.
+    pub(super) fn repeats_time(&self) -> bool {
+        self.repeats_time.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_repeats_time(&self, repeats: bool) {
+        self.repeats_time.store(repeats, Ordering::Relaxed);
     }
 
     /// Sends a request and waits for its answer. Waits at most the time-out for a turn and a connection, and then
     /// again at most as long for the answer. A connection that had ended before is replaced once, in as much time again.
-    pub(super) async fn exchange(&self, request: &Message) -> Result<DnsResponse, Failure> {
+    pub(super) async fn exchange(&self, request: &Message) -> Result<Answered, Failure> {
         let deadline = Instant::now() + self.timeout;
         let _turn = self.turn(deadline).await?;
         let (connection, reused) = self.connection(deadline).await?;
@@ -140,12 +167,13 @@ impl Server {
         }
     }
 
-    async fn send(&self, connection: &Connection, request: Message, reused: bool) -> Result<DnsResponse, Unanswered> {
+    async fn send(&self, connection: &Connection, request: Message, reused: bool) -> Result<Answered, Unanswered> {
+        let sent_ms = boot_ms();
         let answer = connection.exchange.send(DnsRequest::from(request)).first_answer();
         match timeout(self.timeout, answer).await {
             Ok(Ok(answer)) => {
                 *connection.last_used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-                Ok(answer)
+                Ok(Answered { answer, sent_ms, received_ms: boot_ms() })
             }
             Ok(Err(NetError::Timeout)) | Err(_) => Err(Unanswered::Failed(Failure::Silent(self.timeout))),
             Ok(Err(error)) if never_sent(&error) => Err(Unanswered::Unsent(plain(&error))),

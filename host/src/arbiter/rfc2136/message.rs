@@ -45,6 +45,16 @@ pub(super) fn update(zone: &Name, record: &Name, expected: &Revision, new: TXT, 
     Some(message)
 }
 
+/// An update that changes nothing whatever stands there: one prerequisite, and no update.
+pub(super) fn no_update(zone: &Name, record: &Name) -> Message {
+    let mut message = Message::query();
+    message.metadata.op_code = OpCode::Update;
+    message.metadata.recursion_desired = false;
+    message.add_zone(Query::query(zone.clone(), RecordType::SOA));
+    message.add_pre_requisite(bare(record, RecordType::TXT, DNSClass::ANY));
+    message
+}
+
 /// A record without data, as prerequisites and deletions have it.
 fn bare(name: &Name, kind: RecordType, class: DNSClass) -> Record {
     let mut record = Record::update0(name.clone(), 0, kind);

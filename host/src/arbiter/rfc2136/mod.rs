@@ -6,16 +6,21 @@ mod connection;
 mod message;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use hickory_proto::rr::Name;
+use hickory_proto::op::{DnsResponse, Message, ResponseCode};
+use hickory_proto::rr::rdata::tsig::TsigError;
+use hickory_proto::rr::{Name, TSigner};
+use rand::Rng as _;
 
-use self::answer::Asked;
-use self::connection::{Failure, Server};
+use self::answer::{Asked, Signed};
+use self::connection::{Answered, Failure, Server};
+use super::clock::Clock;
 use super::tsig::Key;
 use super::{Arbiter, Error, Promise};
-use crate::round::{MAX_RECORD_BYTES, Observation, Replaced, Revision};
+use crate::clock::boot_ms;
+use crate::round::{MAX_RECORD_BYTES, Observation, Replaced, Revision, Shown};
 
 /// The TTL that a record is written with, in seconds, where nothing else is configured: what people see through a
 /// resolver is at most a minute old. Agents never read through one, so it matters to nobody else.
@@ -29,6 +34,14 @@ const MAX_TTL: u32 = 0x7fff_ffff;
 
 /// The longest time-out of an exchange.
 const MAX_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How far the clocks may be apart for a query, in seconds: as far as can be said, 18 hours. A query that is played back
+/// changes nothing, and its answer is signed even by a server (PowerDNS) that says nothing of its time to whoever is further
+/// off.
+const QUERY_FUDGE: u16 = u16::MAX;
+
+/// How long ago a query is said to be signed, in seconds, at most.
+const MAX_AGO: u64 = 30;
 
 /// Which record, where, and by which key.
 #[derive(Debug, Clone)]
@@ -73,9 +86,18 @@ pub enum Invalid {
 /// One TXT record at an RFC 2136 primary.
 pub struct Rfc2136 {
     server: Arc<Server>,
+    clock: Arc<Clock>,
     asked: Asked,
     key: Key,
     ttl: u32,
+}
+
+/// A signed request's answer, and what its signature says.
+struct Judged {
+    answer: DnsResponse,
+    signed: Signed,
+    sent_ms: u64,
+    received_ms: u64,
 }
 
 impl Rfc2136 {
@@ -95,17 +117,132 @@ impl Rfc2136 {
             key: bare(options.key.name()),
             algorithm: options.key.algorithm().name(),
         };
+        let clock = Arc::new(Clock::new(options.server.clone()));
         let server = Arc::new(Server::new(options.server, options.timeout));
-        Ok(Self { server, asked, key: options.key, ttl: options.ttl })
+        Ok(Self { server, clock, asked, key: options.key, ttl: options.ttl })
     }
 
-    /// The arbiter of another record in the same zone: over the same connection, with the same key.
+    /// The arbiter of another record in the same zone: over the same connection, with the same key, by the same clock.
     ///
     /// All the jobs of an agent that arbitrate at one server should come from one another in this way, so that any
     /// number of jobs holds one connection.
     pub fn beside(&self, record: &Name) -> Result<Self, Invalid> {
         let asked = Asked { record: checked(record, &self.asked.zone)?, ..self.asked.clone() };
-        Ok(Self { server: Arc::clone(&self.server), asked, key: self.key.clone(), ttl: self.ttl })
+        let (server, clock) = (Arc::clone(&self.server), Arc::clone(&self.clock));
+        Ok(Self { server, clock, asked, key: self.key.clone(), ttl: self.ttl })
+    }
+
+    /// Sends a request, signed at this second, and learns the arbiter's clock from the answer.
+    ///
+    /// It is signed here and not by the connection, which hides what an answer says that it cannot verify. The connection
+    /// gives the message another id later; the signature keeps ours, as in an update that a secondary forwards (RFC 8945,
+    /// section 4.2).
+    async fn exchange(&self, mut request: Message, signer: &TSigner, at: u64) -> Result<Judged, Failure> {
+        let unsigned = |reason: &str| Failure::NotSent(format!("the request could not be signed: {reason}"));
+        request.finalize(signer, at).map_err(|error| unsigned(&error.to_string()))?;
+        let mac = request.signature().map(|signature| signature.data.mac.clone()).ok_or_else(|| unsigned("no MAC"))?;
+        let Answered { answer, sent_ms, received_ms } = self.server.exchange(&request).await?;
+        let verdict = Signed::check(&answer, signer, &mac);
+        // The time that we signed at may be ours, repeated.
+        if let Signed::Well { second } = verdict
+            && second != at
+        {
+            self.clock.saw(Shown { sent_ms, received_ms, second });
+        }
+        Ok(Judged { answer, signed: verdict, sent_ms, received_ms })
+    }
+
+    /// Sends an update, once.
+    async fn update(&self, update: Message) -> Result<Judged, Failure> {
+        self.exchange(update, &self.key.signer(), self.clock.now().wall_seconds()).await
+    }
+
+    /// Asks for the record; once more where the connection had served before and broke.
+    async fn query(&self, at: u64, fudge: u16) -> Result<Judged, Error> {
+        let signer = self.key.signer_within(fudge);
+        let query = || self.exchange(message::query(&self.asked.record), &signer, at);
+        let judged = match query().await {
+            // A server may close a connection at any time. Asking twice is harmless, unlike writing twice.
+            Err(Failure::Lost { reused: true, .. }) => query().await,
+            first => first,
+        };
+        judged.map_err(|failure| self.unreachable(failure.to_string()))
+    }
+
+    /// Asks for the record in a way that shows the server's clock.
+    async fn query_and_time(&self) -> Result<Judged, Error> {
+        if !self.server.repeats_time() {
+            // A while ago, so that a server that shows its own time is told from one that repeats ours.
+            let at = self.clock.now().wall_seconds().saturating_sub(rand::rng().random_range(1..=MAX_AGO));
+            let judged = self.query(at, QUERY_FUDGE).await?;
+            if judged.is_bad_time() && judged.is_signed() {
+                // Its clock is known by now.
+                return self.query(self.clock.now().wall_seconds(), QUERY_FUDGE).await;
+            }
+            if judged.signed != (Signed::Well { second: at }) {
+                return Ok(judged);
+            }
+            self.server.set_repeats_time(true);
+        }
+        self.query_and_guess().await
+    }
+
+    /// The same at a server that repeats our time (PowerDNS), and refuses to answer what was signed further from its own than
+    /// the request allows: usually at the first guess.
+    async fn query_and_guess(&self) -> Result<Judged, Error> {
+        // To the second; as far around as the search below may leave open.
+        for ahead in [0, -1, 1, -2, 2, -3, 3] {
+            let judged = self.guess(self.clock.now().wall_seconds().saturating_add_signed(ahead), 0).await?;
+            if judged.is_bad_time() {
+                // It shows its own time after all: it was off by as much as we had signed ago.
+                self.server.set_repeats_time(false);
+                return self.query(self.clock.now().wall_seconds(), QUERY_FUDGE).await;
+            }
+            if !judged.is_refused_unsigned() {
+                return Ok(judged);
+            }
+        }
+        let start = self.clock.now();
+        let (mut low, mut high) = (-i64::from(QUERY_FUDGE), i64::from(QUERY_FUDGE));
+        let mut last = self.guess(start.wall_seconds(), QUERY_FUDGE).await?;
+        // Halves what is left, 18 times at most; seconds that pass meanwhile are within the slack of one.
+        while high - low > 2 && !last.is_refused_unsigned() {
+            let fudge = (high - low) / 4 + 1;
+            let ahead = low + fudge;
+            let passed = (boot_ms() - start.mono_ms + start.wall_ms % 1000) / 1000;
+            let at = start.wall_seconds().saturating_add_signed(ahead) + passed;
+            let judged = self.guess(at, u16::try_from(fudge).unwrap_or(QUERY_FUDGE)).await?;
+            if judged.is_refused_unsigned() {
+                low = ahead + fudge - 1;
+            } else {
+                (low, high, last) = (low.max(ahead - fudge - 1), high.min(ahead + fudge + 1), judged);
+                if high - low <= 6 {
+                    break;
+                }
+            }
+        }
+        Ok(last)
+    }
+
+    /// Asks for the record; an answer that is signed says that the server's clock was so near.
+    async fn guess(&self, at: u64, fudge: u16) -> Result<Judged, Error> {
+        let judged = self.query(at, fudge).await?;
+        if judged.signed == (Signed::Well { second: at }) {
+            let Judged { sent_ms, received_ms, .. } = judged;
+            let fudge = u64::from(fudge);
+            self.clock.saw_from(Shown { sent_ms, received_ms, second: at.saturating_sub(fudge) }, 2 * fudge);
+        }
+        Ok(judged)
+    }
+
+    /// Learns the time of a server that signs no answers to questions, by an update that changes nothing. Without an answer
+    /// this machine's clock goes on to be the one to go by.
+    async fn ask_the_time(&self) {
+        let nothing = message::no_update(&self.asked.zone, &self.asked.record);
+        let at = self.clock.now().wall_seconds().saturating_sub(rand::rng().random_range(1..=MAX_AGO));
+        if let Err(failure) = self.exchange(nothing, &self.key.signer(), at).await {
+            tracing::debug!("the arbiter at {} does not show its clock: {failure}", self.asked.place);
+        }
     }
 
     fn unreachable(&self, reason: String) -> Error {
@@ -116,14 +253,12 @@ impl Rfc2136 {
 #[async_trait]
 impl Arbiter for Rfc2136 {
     async fn read(&self) -> Result<Observation, Error> {
-        let query = message::query(&self.asked.record);
-        let answer = match self.server.exchange(&query).await {
-            // A server may close a connection at any time. Asking twice is harmless, unlike writing twice.
-            Err(Failure::Lost { reused: true, .. }) => self.server.exchange(&query).await,
-            first => first,
-        };
-        let answer = answer.map_err(|failure| self.unreachable(failure.to_string()))?;
-        answer::of_query(&answer, &self.asked)
+        let judged = self.query_and_time().await?;
+        let seen = answer::of_query(&judged.answer, &judged.signed, &self.asked)?;
+        if self.clock.is_wanted() {
+            self.ask_the_time().await;
+        }
+        Ok(seen)
     }
 
     async fn replace(&self, expected: &Revision, value: &[u8]) -> Result<Replaced, Error> {
@@ -132,22 +267,13 @@ impl Arbiter for Rfc2136 {
             return Err(Error::Refused { place: self.asked.place.clone(), reason });
         }
         let new = message::txt(value);
-        let Some(mut update) = message::update(&self.asked.zone, &self.asked.record, expected, new.clone(), self.ttl)
+        let Some(update) = message::update(&self.asked.zone, &self.asked.record, expected, new.clone(), self.ttl)
         else {
             // A revision that we did not make cannot be what stands there.
             return Ok(Replaced::Conflict);
         };
-        // Signed here and not by the connection, which hides what an answer says that it cannot verify. It gives the
-        // message another id later; the signature keeps ours, as in an update that a secondary forwards (RFC 8945,
-        // section 4.2).
-        let signed = update.finalize(&self.key.signer(), seconds_since_epoch());
-        let mut verifier = match signed {
-            Ok(Some(verifier)) => verifier,
-            Ok(None) => return Err(self.unreachable("the update could not be signed".to_owned())),
-            Err(error) => return Err(self.unreachable(format!("the update could not be signed: {error}"))),
-        };
-        match self.server.exchange(&update).await {
-            Ok(answer) => answer::of_update(&answer, &mut verifier, &[new], &self.asked),
+        match self.update(update).await {
+            Ok(judged) => answer::of_update(&judged.answer, &judged.signed, &[new], &self.asked),
             Err(Failure::NotSent(reason)) => Err(self.unreachable(reason)),
             Err(failure @ (Failure::Lost { .. } | Failure::Silent(_))) => Ok(Replaced::Unknown(failure.to_string())),
         }
@@ -159,6 +285,25 @@ impl Arbiter for Rfc2136 {
 
     fn place(&self) -> String {
         format!("{} at {}", bare(&self.asked.record), self.asked.place)
+    }
+
+    fn clock(&self) -> Option<Arc<Clock>> {
+        Some(Arc::clone(&self.clock))
+    }
+}
+
+impl Judged {
+    fn is_signed(&self) -> bool {
+        matches!(self.signed, Signed::Well { .. })
+    }
+
+    /// Refused as a server does that says nothing of why: of the key or the time.
+    fn is_refused_unsigned(&self) -> bool {
+        self.signed == Signed::No && self.answer.response_code == ResponseCode::NotAuth
+    }
+
+    fn is_bad_time(&self) -> bool {
+        self.answer.signature().is_some_and(|signature| signature.data.error == Some(TsigError::BadTime))
     }
 }
 
@@ -187,10 +332,6 @@ fn bare(name: &Name) -> String {
         Some(bare) if !bare.is_empty() => bare.to_owned(),
         _ => text,
     }
-}
-
-fn seconds_since_epoch() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
 }
 
 #[cfg(test)]

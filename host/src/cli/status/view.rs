@@ -6,10 +6,12 @@ use std::time::Duration;
 use hickory_proto::rr::Name;
 use serde_json::{Value, json};
 
+use super::Target;
+use crate::agent;
 use crate::config::Job;
 use crate::dns::query::Answer;
-use crate::round::contender::{Now, is_wanted, readable};
-use crate::round::{Outcome, Record, State};
+use crate::round::contender::{Now, Rules, is_wanted, readable};
+use crate::round::{Form, Outcome, Record, Seal, Sealed, State, Unopened, Unreadable};
 use crate::runtime::clean;
 
 /// How long after its timer a record may stand still before that is called overdue, in seconds.
@@ -57,26 +59,28 @@ pub(super) struct View<'a> {
     record: Result<Record, Problem>,
     /// The value that counts; a server with another one disagrees.
     reference: Option<Vec<Vec<u8>>>,
+    /// What its seal shows, should it have one.
+    sealed: Option<Sealed>,
+    seal: &'a Seal,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(
-        name: &'a Name,
-        job: Option<&'a Job>,
-        answers: &'a [Answer],
-        primary: Option<SocketAddr>,
-        now: u64,
-    ) -> Self {
-        let reference = reference(answers, primary);
+    pub(super) fn new(target: &'a Target, answers: &'a [Answer], now: u64) -> Self {
+        let Target { record: name, seal, primary, .. } = target;
+        let job = target.job.as_ref();
+        let reference = reference(answers, seal, *primary);
         let record = match reference {
             None => Err(Problem { text: "no server gives an answer".to_owned(), hint: None }),
             Some(answer) => match answer.result.as_ref() {
                 Err(error) => Err(Problem { text: error.to_string(), hint: None }),
                 Ok(seen) => match job {
-                    Some(job) => readable(&seen.observation, &job.rules, Now { wall_ms: now * 1000, mono_ms: 0 }),
-                    None => seen.observation.record(),
+                    Some(job) => {
+                        let rules = Rules { seal: seal.clone(), ..job.rules.clone() };
+                        readable(&seen.observation, &rules, Now { wall_ms: now * 1000, mono_ms: 0 })
+                    }
+                    None => seen.observation.opened(seal),
                 }
-                .map_err(|problem| Problem { text: problem.to_string(), hint: Some(repair(job)) })
+                .map_err(|problem| Problem { text: problem.to_string(), hint: Some(hint(&problem, job)) })
                 .and_then(|record| {
                     let text = "there is no TXT record at this name".to_owned();
                     record.ok_or(Problem { text, hint: Some(CREATE.to_owned()) })
@@ -85,7 +89,11 @@ impl<'a> View<'a> {
         };
         let reference =
             reference.and_then(|answer| answer.result.as_ref().ok()).map(|seen| seen.observation.values.clone());
-        Self { name, job, answers, now, record, reference }
+        let sealed = reference.as_deref().and_then(|values| match values {
+            [value] => Sealed::of(value),
+            _ => None,
+        });
+        Self { name, job, answers, now, record, reference, sealed, seal }
     }
 
     pub(super) fn condition(&self) -> Condition {
@@ -123,6 +131,7 @@ impl<'a> View<'a> {
                 lines.extend(hint.iter().map(|hint| format!("  hint      {hint}")));
             }
         }
+        lines.extend(self.seal_lines());
         if self.condition() == Condition::Overdue {
             lines.push(format!("  hint      {OVERDUE}"));
         }
@@ -133,7 +142,7 @@ impl<'a> View<'a> {
                 Err(error) => format!("  server    {server}: {error}"),
                 Ok(seen) => {
                     let verdict = if self.disagrees(answer) { "DISAGREES: it has" } else { "has" };
-                    let what = match seen.observation.record() {
+                    let what = match seen.observation.opened(self.seal) {
                         Ok(Some(_)) if !self.disagrees(answer) => "this record".to_owned(),
                         Err(_) if !self.disagrees(answer) => "this".to_owned(),
                         Ok(Some(record)) => format!("another record, next due {}", time(record.timer, self.now)),
@@ -147,6 +156,27 @@ impl<'a> View<'a> {
         }
         // A record's text is anybody's: it must not drive a terminal.
         lines.iter().map(|line| clean(line, MAX_LINE)).collect()
+    }
+
+    /// How the record is sealed; and what it says, where that could not be checked.
+    fn seal_lines(&self) -> Vec<String> {
+        let Some(sealed) = &self.sealed else { return Vec::new() };
+        let how = match sealed.form {
+            Form::Sign => "signed",
+            Form::Encrypt => "encrypted",
+        };
+        let mut line = format!("  seal      {how} with the key {}", sealed.key);
+        if self.record.is_ok() {
+            return vec![line];
+        }
+        let Some(record) = &sealed.record else {
+            line += ", and shows nothing without it";
+            return vec![line];
+        };
+        line += "; this is what stands there, and anybody may have written it:";
+        let mut lines = vec![line];
+        lines.extend(self.record_lines(record));
+        lines
     }
 
     fn record_lines(&self, record: &Record) -> Vec<String> {
@@ -216,6 +246,10 @@ impl<'a> View<'a> {
             "record": bare(self.name),
             "job": self.job.map(|job| job.name.as_str()),
             "condition": self.condition().text(),
+            "seal": self.sealed.as_ref().map(|sealed| json!({
+                "kind": match sealed.form { Form::Sign => "sign", Form::Encrypt => "encrypt" },
+                "key": sealed.key,
+            })),
             "problem": self.record.as_ref().err().map(|problem| problem.text.as_str()),
             "last_run": record.filter(|record| record.timerold > 0).map(|record| json!({
                 "at": record.timerold,
@@ -234,9 +268,14 @@ impl<'a> View<'a> {
     }
 }
 
-fn repair(job: Option<&Job>) -> String {
-    let name = job.map_or("JOB", |job| job.name.as_str());
-    format!("`soloist init {name} --repair` shows what is there and replaces it")
+fn hint(problem: &Unreadable, job: Option<&Job>) -> String {
+    let hint = agent::hint(problem, job.map_or("JOB", |job| job.name.as_str()));
+    match problem {
+        Unreadable::Unopened(Unopened::NoKey(_) | Unopened::OtherKey(_)) => {
+            format!("`--seal-key FILE` names a key to look at it with; for agents, {hint}")
+        }
+        _ => hint,
+    }
 }
 
 /// A name as people write it.
@@ -245,11 +284,11 @@ fn bare(name: &Name) -> String {
 }
 
 /// The answer that counts: the arbiter's own, or else the most advanced readable one.
-fn reference(answers: &[Answer], primary: Option<SocketAddr>) -> Option<&Answer> {
+fn reference<'a>(answers: &'a [Answer], seal: &Seal, primary: Option<SocketAddr>) -> Option<&'a Answer> {
     let own = answers.iter().find(|answer| Some(answer.server.addr) == primary && answer.result.is_ok());
     own.or_else(|| {
         answers.iter().filter(|answer| answer.result.is_ok()).max_by_key(|answer| {
-            let record = answer.result.as_ref().ok().and_then(|seen| seen.observation.record().ok().flatten());
+            let record = answer.result.as_ref().ok().and_then(|seen| seen.observation.opened(seal).ok().flatten());
             record.map(|record| (record.fence, record.timer))
         })
     })

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::schedule::schedule;
 use super::{bare, domain, millis, span, within};
 use crate::config::error::{Problem, invalid, nearest};
 use crate::config::{
     Agent, Arbiter, DEFAULT_CATCH_UP, DEFAULT_TIMEOUT, Job, LEASE_MARGIN, MAX_ATTEMPTS, MAX_CATCH_UP, MAX_TIMEOUT,
-    MIN_LEASE, MIN_START_DEADLINE, Size, raw,
+    MIN_LEASE, MIN_START_DEADLINE, Seals, Size, raw,
 };
 use crate::module::Source;
 use crate::round::contender::{Backoff, Delivery, Missed, Rules};
-use crate::round::{Schedule, Seal};
 use crate::runtime::Limits;
 
 pub(in crate::config) fn job(
@@ -21,6 +21,7 @@ pub(in crate::config) fn job(
     base: &Path,
     agent: &Agent,
     arbiter: &Arbiter,
+    seals: &Seals,
 ) -> Result<Job, Problem> {
     let place = |key: &str| format!("[job.{name}] {key}");
     if name.is_empty() || name.len() > 63 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
@@ -34,10 +35,7 @@ pub(in crate::config) fn job(
         let problem = format!("`{}` is not in the zone `{}`", bare(&record), bare(zone));
         return Err(invalid(&place("record"), problem).hint(format!("a name in it is `{name}.{}`", bare(zone))));
     }
-    let every = raw.every.0;
-    let schedule = Schedule::every(every.as_secs()).filter(|_| every.subsec_nanos() == 0).ok_or_else(|| {
-        invalid(&place("every"), format!("{} is not a whole number of seconds from 1s to 366days", span(every)))
-    })?;
+    let schedule = schedule(&format!("[job.{name}]"), raw.every, raw.cron.as_deref(), raw.timezone.as_deref())?;
     let timeout = raw.timeout.map_or(DEFAULT_TIMEOUT, |span| span.0);
     within(&place("timeout"), timeout, Duration::from_millis(10), MAX_TIMEOUT)?;
     let lease = raw.lease.map_or(timeout + LEASE_MARGIN, |span| span.0);
@@ -58,10 +56,10 @@ pub(in crate::config) fn job(
     let backoff = raw.backoff.map_or(Duration::from_secs(1), |span| span.0);
     within(&place("backoff"), backoff, Duration::ZERO, Duration::from_secs(3600))?;
     let spread = raw.spread.map_or(Duration::from_millis(50), |span| span.0);
-    within(&place("spread"), spread, Duration::ZERO, every)?;
+    within(&place("spread"), spread, Duration::ZERO, Duration::from_secs(schedule.shortest()))?;
     let rules = Rules {
         schedule,
-        seal: Seal::none(),
+        seal: super::seal::of_job(seals, &place("seal"), raw.seal.as_deref(), &record)?,
         lease_ms: millis(lease),
         delivery,
         missed,

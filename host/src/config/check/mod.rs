@@ -2,7 +2,10 @@
 
 mod arbiter;
 mod job;
+mod schedule;
+mod seal;
 
+use std::net::SocketAddr;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -10,6 +13,7 @@ use hickory_proto::rr::Name;
 
 pub(super) use arbiter::arbiter;
 pub(super) use job::job;
+pub(super) use seal::{seal, seal_key};
 
 use super::error::{Problem, invalid};
 use super::{AGENT_NAME, Agent, Job, raw};
@@ -38,7 +42,16 @@ pub(super) fn agent(raw: raw::Agent) -> Result<Agent, Problem> {
     let reread = raw.reread.map_or(Duration::from_secs(30), |span| span.0);
     within("[agent] grace", grace, Duration::ZERO, Duration::from_secs(3600))?;
     within("[agent] reread", reread, Duration::from_secs(1), Duration::from_secs(3600))?;
-    Ok(Agent { name, grace, reread })
+    let metrics = raw.metrics.map(|text| address("[agent] metrics", &text)).transpose()?;
+    Ok(Agent { name, grace, reread, metrics })
+}
+
+/// An address to listen on. Not a name: one may stand for more than is meant.
+fn address(place: &str, text: &str) -> Result<SocketAddr, Problem> {
+    text.parse().map_err(|_| {
+        invalid(place, format!("`{text}` is no address and port"))
+            .hint("write it as \"127.0.0.1:9464\" or \"[::1]:9464\"")
+    })
 }
 
 fn host_name() -> String {

@@ -29,6 +29,8 @@ pub struct Contender {
     run: Option<Run>,
     /// The last fence that was handed to a run, which tells a claim that never started from one that did.
     started: Option<Fence>,
+    /// How the last run that came to an end by itself ended.
+    ended: Option<(Fence, Outcome)>,
     /// The highest fence that was seen and was due: never claimed again, whatever a hand writes.
     highest: Option<Fence>,
     /// A claim of ours that may have been written over another one's: left alone until its lease is over.
@@ -37,6 +39,8 @@ pub struct Contender {
     pause: Option<String>,
     /// When the arbiter was last asked for a read, on the monotonic clock.
     read_ms: u64,
+    /// The highest count of a sealed record that was seen, or written by us and stood: an older one was put back.
+    newest: u64,
     /// Failures to reach the arbiter, in a row.
     troubles: u32,
     stop: Stop,
@@ -116,6 +120,12 @@ struct Run {
     ended: Option<Outcome>,
 }
 
+impl Run {
+    fn is_to_be_renewed(&self, now: Now) -> bool {
+        self.renew_at_ms.is_some_and(|at| at <= now.mono_ms)
+    }
+}
+
 impl Contender {
     /// A contender that looks at the record at once. `id` must be unique to this start of this process; equal
     /// seeds and equal events give equal actions.
@@ -128,10 +138,12 @@ impl Contender {
             phase: Phase::Sleeping { until_ms: now.mono_ms },
             run: None,
             started: None,
+            ended: None,
             highest: None,
             abandoned: None,
             pause: None,
             read_ms: now.mono_ms,
+            newest: 0,
             troubles: 0,
             stop: Stop::No,
             actions: VecDeque::new(),
@@ -145,6 +157,7 @@ impl Contender {
             Event::Replaced(outcome) => self.on_replaced(now, outcome),
             Event::Ended(outcome) => {
                 if let Some(run) = &mut self.run {
+                    self.ended = Some((run.fence, outcome.clone()));
                     run.ended = Some(outcome);
                 }
             }
@@ -230,6 +243,9 @@ impl Contender {
         self.actions.push_back(Action::Halt(Halt::Shutdown));
         // While a renewal is under way its outcome decides what there is to give back: it is waited for.
         if matches!(self.phase, Phase::Holding) {
+            if self.is_too_late(&run, now) {
+                return self.read(now);
+            }
             self.clear(now, run.revision, run.record);
         }
     }
@@ -241,23 +257,33 @@ impl Contender {
 
     /// Ends or gives back a claim of ours that stands while nothing runs for it.
     fn clear(&mut self, now: Now, expected: Revision, claim: Record) {
+        let ended = self.ended.as_ref().filter(|(fence, _)| Some(*fence) == claim.fence);
+        let is_stopped_for_us = self.stop == Stop::GiveBack && ended.is_none() && claim.state == State::Running;
         // Only what never started, or was stopped for the agent's sake and may be repeated, counts as no attempt.
-        if claim.fence != self.started || self.stop == Stop::GiveBack && claim.state == State::Running {
+        if claim.fence != self.started || is_stopped_for_us {
             self.give_back(now, expected, claim);
         } else {
-            self.finish(now, expected, claim, Outcome::Stopped);
+            let outcome = ended.map_or(Outcome::Stopped, |(_, outcome)| outcome.clone());
+            self.finish(now, expected, claim, outcome);
         }
     }
 
     fn advance_run(&mut self, now: Now) {
         match &self.run {
             None => self.read(now),
+            Some(run) if self.is_too_late(run, now) && (run.ended.is_some() || run.is_to_be_renewed(now)) => {
+                if run.ended.is_none() {
+                    self.actions.push_back(Action::Halt(Halt::Lapsed));
+                }
+                self.run = None;
+                self.read(now);
+            }
             Some(run) if run.ended.is_some() => {
                 if let Some(run) = self.run.take() {
                     self.finish(now, run.revision, run.record, run.ended.unwrap_or(Outcome::Stopped));
                 }
             }
-            Some(run) if run.renew_at_ms.is_some_and(|at| at <= now.mono_ms) => {
+            Some(run) if run.is_to_be_renewed(now) => {
                 let (expected, old) = (run.revision.clone(), run.record.clone());
                 let lease = Lease::again(&old, run.lease_until_ms, &self.rules, now);
                 let record = compose::renewal(&old, lease);
@@ -294,6 +320,7 @@ impl Contender {
         now: Now,
         lease_until_ms: u64,
     ) {
+        let record = self.rules.seal.numbered(record, self.newest, now.wall_ms);
         let value = self.rules.seal.seal(&record);
         let (begun_ms, rests_on_ms) = (now.mono_ms, self.read_ms);
         let (doubtful, refused) = (false, false);

@@ -177,6 +177,7 @@ pub enum Event {
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "each is taken out of its queue at once")]
 pub enum Action {
     /// Read the record at the arbiter.
     Read,

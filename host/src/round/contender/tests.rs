@@ -5,6 +5,7 @@ mod doubt;
 mod hands;
 mod missed;
 mod rounds;
+mod sealed;
 mod settling;
 mod steering;
 mod stopping;
@@ -28,10 +29,14 @@ impl Zone {
     }
 
     fn replace(&mut self, expected: &Revision, record: &Record) -> Replaced {
+        self.replace_value(expected, record.encode())
+    }
+
+    fn replace_value(&mut self, expected: &Revision, value: Vec<u8>) -> Replaced {
         if *expected != self.revision() {
             return Replaced::Conflict;
         }
-        self.0 = vec![record.encode()];
+        self.0 = vec![value];
         Replaced::Applied(self.revision())
     }
 
@@ -73,8 +78,8 @@ fn settle(agent: &mut Contender, now: Now, zone: &mut Zone) -> Vec<Action> {
     while let Some(action) = agent.poll_action() {
         match action {
             Action::Read => agent.handle(now, Event::Read(Ok(zone.observe()))),
-            Action::Replace { expected, record, .. } => {
-                let outcome = zone.replace(&expected, &record);
+            Action::Replace { expected, value, .. } => {
+                let outcome = zone.replace_value(&expected, value);
                 agent.handle(now, Event::Replaced(Ok(outcome)));
             }
             other => others.push(other),

@@ -15,14 +15,14 @@ const WATCH_MS: u64 = 1_000;
 
 impl Contender {
     pub(super) fn on_read(&mut self, now: Now, seen: Result<Observation, String>) {
+        // What was seen is too old to overwrite anything on its word.
+        let seen = match seen {
+            Ok(_) if self.is_slow(now) => Err("it took too long for what its arbiter promises".to_owned()),
+            seen => seen,
+        };
         match mem::replace(&mut self.phase, Phase::Holding) {
+            Phase::Confirming(settling) => self.confirm(now, settling, seen),
             Phase::Reading => match seen {
-                Ok(_) if self.is_slow(now) => {
-                    // What was seen is too old to rest an overwriting claim on.
-                    self.notice(Notice::ReadFailed("it took too long for what its arbiter promises".to_owned()));
-                    let wait = self.trouble();
-                    self.sleep(now, wait);
-                }
                 Ok(observation) => {
                     self.troubles = 0;
                     self.decide(now, &observation);
@@ -48,14 +48,20 @@ impl Contender {
                     self.phase = Phase::Unsure { bid, until_ms };
                 }
             },
-            Phase::Confirming(settling) => self.confirm(now, settling, seen),
             other => self.phase = other,
         }
     }
 
     /// What to do about the record as it stands, when we hold nothing.
     pub(super) fn decide(&mut self, now: Now, observation: &Observation) {
-        let seen = observation.opened(&self.rules.seal);
+        if self.is_slow(now) {
+            // What was written, and is known to stand there, was read long before.
+            return self.read(now);
+        }
+        let seen = self.opened(observation);
+        if let Ok(Some(record)) = &seen {
+            self.count(record);
+        }
         if let Ok(Some(record)) = &seen
             && record.id == self.id
             && record.state.is_running()
@@ -83,7 +89,9 @@ impl Contender {
             Err(unreadable) => self.unreadable(now, unreadable),
             Ok(Verdict::Wait(until)) => {
                 self.sleep_until(now, until);
-                if record.state == State::Running && record.timer > now.wall_seconds() {
+                let is_under_way = record.state == State::Running && record.timer > now.wall_seconds();
+                // What is older than what was seen before may be a copy that is behind.
+                if is_under_way || record.fence < self.highest {
                     self.watch(now);
                 }
             }
@@ -102,6 +110,17 @@ impl Contender {
                 self.bid(Intent::Claim, observation.revision.clone(), claim, Some(record), now, lease.until_ms);
             }
         }
+    }
+
+    /// The record that was seen: one that its seal opens, and no older one that was put back.
+    fn opened(&self, observation: &Observation) -> Result<Option<Record>, Unreadable> {
+        let seal = &self.rules.seal;
+        observation.opened(seal).and_then(|record| seal.not_older(record, self.newest))
+    }
+
+    /// From now on, a record with a lower count is an older one.
+    fn count(&mut self, record: &Record) {
+        self.newest = self.newest.max(record.count.unwrap_or(0));
     }
 
     /// Tells of a pause when it begins, when its reason changes and when it ends.
@@ -176,7 +195,7 @@ impl Contender {
         if observation.is(&bid.value) {
             self.applied(now, bid, observation.revision.clone());
         } else if observation.revision != bid.expected {
-            if let Some(bid) = self.steered(&bid, observation) {
+            if let Some(bid) = self.steered(now, &bid, observation) {
                 return self.ask(bid);
             }
             self.lost(&bid);
@@ -202,14 +221,16 @@ impl Contender {
     }
 
     /// What to ask instead, where an operator has steered the job while we held the round.
-    fn steered(&self, bid: &Bid, observation: &Observation) -> Option<Bid> {
+    fn steered(&mut self, now: Now, bid: &Bid, observation: &Observation) -> Option<Bid> {
         if !matches!(bid.intent, Intent::Renew | Intent::Finish | Intent::Free) {
             return None;
         }
-        let seen = observation.opened(&self.rules.seal).ok().flatten()?;
+        let seen = self.opened(observation).ok().flatten()?;
+        self.count(&seen);
         let claim = bid.from.as_ref().filter(|claim| compose::is_same_claim(claim, &seen))?;
         let record = compose::steered(&bid.record, &seen);
         debug_assert_eq!(claim.fence, record.fence, "a claim's end is of the same fence");
+        let record = self.rules.seal.numbered(record, seen.count.unwrap_or(0), now.wall_ms);
         let value = self.rules.seal.seal(&record);
         let expected = observation.revision.clone();
         Some(Bid { expected, record, value, from: Some(seen), doubtful: false, ..bid.clone() })
@@ -227,6 +248,10 @@ impl Contender {
 
     fn applied(&mut self, now: Now, bid: Bid, revision: Revision) {
         self.troubles = 0;
+        // A claim counts when it is known to stand.
+        if bid.intent != Intent::Claim {
+            self.count(&bid.record);
+        }
         let observation = Observation { revision, values: vec![bid.value.clone()] };
         let fence = bid.record.fence.unwrap_or(Fence { round: bid.record.timer, attempt: 1 });
         match bid.intent {
@@ -246,10 +271,16 @@ impl Contender {
     }
 
     pub(super) fn won(&mut self, now: Now, bid: Bid, revision: Revision, fence: Fence) {
+        if self.started >= Some(fence) {
+            // A read that was answered from an old copy of the record made us bid for it once more.
+            return self.clear(now, revision, bid.record);
+        }
+        self.highest = self.highest.max(Some(fence));
         if self.stop != Stop::No || Self::is_late(&bid, now) {
             return self.give_back(now, revision, bid.record);
         }
         let from = bid.from.as_ref().filter(|old| old.state != State::Idle).map(|old| old.id.clone());
+        self.count(&bid.record);
         self.notice(Notice::Won { fence, from });
         self.started = Some(fence);
         let previous = bid.record.outcome.clone();

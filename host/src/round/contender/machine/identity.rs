@@ -15,15 +15,17 @@ impl Hash for Contender {
             phase,
             run,
             started,
+            ended,
             highest,
             abandoned,
             pause,
             read_ms,
+            newest,
             troubles,
             stop,
             actions: _,
         } = self;
-        (id, module, phase, run, started, highest).hash(state);
-        (abandoned, pause, read_ms, troubles, stop).hash(state);
+        (id, module, phase, run, started, ended, highest).hash(state);
+        (abandoned, pause, read_ms, newest, troubles, stop).hash(state);
     }
 }

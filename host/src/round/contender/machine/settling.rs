@@ -4,7 +4,7 @@
 use std::mem;
 
 use super::super::{Notice, Now};
-use super::{Bid, Contender, Phase};
+use super::{Bid, Contender, Phase, Run};
 use crate::round::{Fence, Observation, Revision};
 
 /// A claim that was written, and is not sure to stand.
@@ -60,6 +60,12 @@ impl Contender {
                 self.phase = Phase::Settling { settling, until_ms };
             }
         }
+    }
+
+    /// Whether another agent may have claimed by the time that a write over our claim arrives: nothing is written then but on
+    /// the word of a fresh read.
+    pub(super) fn is_too_late(&self, run: &Run, now: Now) -> bool {
+        self.rules.settle.is_some_and(|settle| run.lease_until_ms < now.mono_ms + settle.wait_ms)
     }
 
     /// Whether the last read took so long that no claim can rest on it.

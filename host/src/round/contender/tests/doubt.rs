@@ -1,6 +1,6 @@
 //! Outcomes that are unknown, refused or late.
 
-use super::super::{Action, Event, Notice, Now, Rules};
+use super::super::{Action, Contender, Event, Notice, Now, Rules};
 use super::{EPOCH, Zone, agent, at, fence, rules, settle, starts, until_replace};
 use crate::round::{Observation, Outcome, Replaced, Revision, State};
 
@@ -154,4 +154,58 @@ fn a_creation_that_an_outage_made_late_is_made_anew() {
     a.handle(at(59.1), Event::Replaced(Err("unreachable".to_owned())));
     let (expected, second) = until_replace(&mut a, at(61.0), &zone);
     assert_eq!((expected, first.timer, second.timer), (Revision::Absent, EPOCH + 60, EPOCH + 120));
+}
+
+/// A run that has ended, its end written, and then the answers that its agent gets from a copy of the record that is behind.
+fn ended_unheard(a: &mut Contender, zone: &mut Zone) -> Zone {
+    settle(a, at(0.0), zone);
+    let behind = Zone(zone.0.clone());
+    settle(a, at(60.0), zone);
+    a.handle(at(60.3), Event::Ended(Outcome::Ok));
+    behind
+}
+
+#[test]
+fn a_fence_that_has_run_is_not_started_again_on_the_word_of_an_old_copy() {
+    let (mut zone, mut a) = (Zone::default(), agent("a", rules(60)));
+    let behind = ended_unheard(&mut a, &mut zone);
+    let claimed = zone.observe();
+    let (expected, record) = until_replace(&mut a, at(60.3), &zone);
+    zone.replace(&expected, &record);
+    a.handle(at(60.3), Event::Replaced(Ok(Replaced::Unknown("no answer".to_owned()))));
+    let mut seen = vec![behind.observe(), claimed];
+    for second in [60.3, 60.4, 60.8, 62.0, 63.0, 65.0] {
+        a.handle(at(second), Event::Time);
+        while let Some(action) = a.poll_action() {
+            match action {
+                Action::Read => {
+                    let copy = if seen.is_empty() { zone.observe() } else { seen.remove(0) };
+                    a.handle(at(second), Event::Read(Ok(copy)));
+                }
+                Action::Replace { expected, record, .. } => {
+                    let outcome = zone.replace(&expected, &record);
+                    a.handle(at(second), Event::Replaced(Ok(outcome)));
+                }
+                Action::Start { fence, .. } => panic!("{fence} was started again"),
+                _ => {}
+            }
+        }
+    }
+    assert_eq!((zone.record().state, zone.record().outcome), (State::Idle, Some(Outcome::Ok)));
+}
+
+#[test]
+fn a_run_that_ended_well_is_not_written_as_stopped_on_the_word_of_an_old_copy() {
+    let (mut zone, mut a) = (Zone::default(), agent("a", rules(60)));
+    let behind = ended_unheard(&mut a, &mut zone);
+    until_replace(&mut a, at(60.3), &zone);
+    a.handle(at(60.3), Event::Replaced(Ok(Replaced::Unknown("no answer".to_owned()))));
+    assert_eq!(a.poll_action(), Some(Action::Notice(Notice::Unknown("no answer".to_owned()))));
+    a.handle(at(60.3), Event::Time);
+    assert_eq!(a.poll_action(), Some(Action::Read));
+    a.handle(at(60.3), Event::Read(Ok(behind.observe())));
+    for second in [60.3, 62.0, 63.0, 69.0] {
+        settle(&mut a, at(second), &mut zone);
+    }
+    assert_eq!((zone.record().state, zone.record().outcome), (State::Idle, Some(Outcome::Ok)));
 }

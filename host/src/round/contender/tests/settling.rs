@@ -2,7 +2,7 @@
 
 use super::super::{Action, Contender, Event, Notice, Now, Rules, Settle};
 use super::{EPOCH, Zone, agent, at, fence, rules, starts};
-use crate::round::{Record, Replaced, State};
+use crate::round::{Outcome, Record, Replaced, State};
 
 fn settling() -> Rules {
     Rules { settle: Some(Settle { wait_ms: 1_000, reads: 2 }), ..rules(60) }
@@ -86,4 +86,39 @@ fn no_claim_rests_on_a_read_that_took_long() {
     a.handle(at(60.6), Event::Read(Ok(zone.observe())));
     let actions: Vec<Action> = std::iter::from_fn(|| a.poll_action()).collect();
     assert!(matches!(actions.as_slice(), [Action::Notice(Notice::ReadFailed(_))]), "{actions:?}");
+}
+
+#[test]
+fn an_end_that_could_arrive_after_the_lease_is_written_only_on_the_word_of_a_fresh_read() {
+    let (mut zone, mut a) = (Zone::default(), agent("a", settling()));
+    for second in [0.0, 60.0, 61.0] {
+        overwrite(&mut a, at(second), &mut zone);
+    }
+    assert_eq!(starts(&overwrite(&mut a, at(61.5), &mut zone)), [fence(60, 1)]);
+    let ours = zone.record();
+    // It stands still past its lease, and another one takes the round over.
+    let theirs = Record { id: "b".to_owned(), timer: EPOCH + 80, fence: Some(fence(60, 2)), ..ours };
+    zone.0 = vec![theirs.encode()];
+    a.handle(at(72.0), Event::Ended(Outcome::Ok));
+    overwrite(&mut a, at(72.0), &mut zone);
+    assert_eq!(zone.record(), theirs, "nothing was written over it");
+}
+
+#[test]
+fn a_claim_that_was_read_back_long_ago_is_read_back_again() {
+    let (mut zone, mut a) = (Zone::default(), agent("a", settling()));
+    overwrite(&mut a, at(0.0), &mut zone);
+    overwrite(&mut a, at(60.0), &mut zone);
+    let ours = zone.observe();
+    overwrite(&mut a, at(61.0), &mut zone);
+    a.handle(at(61.5), Event::Time);
+    assert_eq!(a.poll_action(), Some(Action::Read));
+    // It stands still while the answer is on its way, and another one takes the round over.
+    let theirs = Record { id: "b".to_owned(), timer: EPOCH + 80, fence: Some(fence(60, 2)), ..zone.record() };
+    zone.0 = vec![theirs.encode()];
+    a.handle(at(72.0), Event::Read(Ok(ours)));
+    let mut actions: Vec<Action> = std::iter::from_fn(|| a.poll_action()).collect();
+    actions.extend(overwrite(&mut a, at(75.0), &mut zone));
+    assert_eq!(starts(&actions), []);
+    assert_eq!(zone.record(), theirs, "nothing was written over it");
 }

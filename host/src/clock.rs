@@ -1,4 +1,5 @@
-//! The clock that leases are held against: it keeps counting while the machine sleeps or the process is stopped.
+//! This machine's clocks: the one that leases are held against, which keeps counting while the machine sleeps or the
+//! process is stopped, and the one on the wall.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ pub fn wall_ms() -> u64 {
 }
 
 /// A duration in whole milliseconds.
-pub(super) fn millis(duration: Duration) -> u64 {
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

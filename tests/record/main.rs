@@ -1,5 +1,7 @@
 //! The record's codec: whatever an agent writes is read back, whatever others wrote survives, and nothing makes it panic.
 
+mod seal;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;

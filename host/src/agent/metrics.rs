@@ -1,0 +1,218 @@
+//! What an agent counts, as Prometheus reads it (the text of `OpenMetrics`): per job and per arbiter, no more series than the
+//! configuration and the kinds of outcomes make, and no secret.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::StartError;
+use crate::arbiter::Arbiter;
+use crate::arbiter::clock::Clock;
+use crate::round::contender::{Event, Notice};
+use crate::round::{Outcome, Replaced};
+
+/// What the text is.
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The bounds of how late rounds are won, in seconds.
+const LATE: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+
+type Labels<const N: usize> = [(&'static str, String); N];
+
+/// The numbers of one agent.
+pub(super) struct Metrics {
+    registry: Registry,
+    clocks: Vec<Arc<Clock>>,
+    skew: Family<Labels<1>, Gauge<f64, AtomicU64>>,
+    reads: Family<Labels<2>, Counter>,
+    replacements: Family<Labels<2>, Counter>,
+    won: Family<Labels<1>, Counter>,
+    late: Family<Labels<1>, Histogram>,
+    runs: Family<Labels<2>, Counter>,
+    lost: Family<Labels<1>, Counter>,
+}
+
+impl Metrics {
+    /// Nothing has happened yet. What has one series a job begins at 0, so that its first event is seen as a change.
+    pub(super) fn new<'a>(
+        jobs: impl Iterator<Item = &'a str>,
+        arbiters: impl Iterator<Item = &'a Arc<dyn Arbiter>>,
+    ) -> Self {
+        let mut clocks: Vec<Arc<Clock>> = Vec::new();
+        for clock in arbiters.filter_map(|arbiter| arbiter.clock()) {
+            if !clocks.iter().any(|known| Arc::ptr_eq(known, &clock)) {
+                clocks.push(clock);
+            }
+        }
+        let mut metrics = Self {
+            registry: Registry::with_prefix("soloist"),
+            clocks,
+            skew: Family::default(),
+            reads: Family::default(),
+            replacements: Family::default(),
+            won: Family::default(),
+            late: Family::new_with_constructor(|| Histogram::new(LATE)),
+            runs: Family::default(),
+            lost: Family::default(),
+        };
+        metrics.register();
+        for job in jobs {
+            drop(metrics.won.get_or_create(&of(job)));
+            drop(metrics.late.get_or_create(&of(job)));
+            drop(metrics.lost.get_or_create(&of(job)));
+        }
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let skew = "How far this machine's clock is ahead of the arbiter's; 0 where it can be right";
+        registry.register("clock_skew_seconds", skew, self.skew.clone());
+        registry.register("reads", "Reads of the record at the arbiter", self.reads.clone());
+        registry.register("replacements", "Conditional replacements asked of the arbiter", self.replacements.clone());
+        registry.register("rounds_won", "Claims that were won", self.won.clone());
+        registry.register("late_seconds", "How long after its due time a round was won", self.late.clone());
+        registry.register("runs", "Runs that ended, by how", self.runs.clone());
+        registry.register("leases_lost", "Runs stopped because their lease was lost", self.lost.clone());
+    }
+
+    /// A read or a replacement has its outcome.
+    pub(super) fn exchanged(&self, job: &str, event: &Event) {
+        let (family, outcome) = match event {
+            Event::Read(Ok(_)) => (&self.reads, "ok"),
+            Event::Read(Err(_)) => (&self.reads, "failed"),
+            Event::Replaced(Ok(Replaced::Applied(_))) => (&self.replacements, "applied"),
+            Event::Replaced(Ok(Replaced::Conflict)) => (&self.replacements, "conflict"),
+            Event::Replaced(Ok(Replaced::Unknown(_))) => (&self.replacements, "unknown"),
+            Event::Replaced(Err(_)) => (&self.replacements, "failed"),
+            _ => return,
+        };
+        family.get_or_create(&with(job, outcome)).inc();
+    }
+
+    /// The contender noticed something, at this time in milliseconds since the Unix epoch.
+    pub(super) fn noticed(&self, job: &str, notice: &Notice, wall_ms: u64) {
+        if let Notice::Won { fence, .. } = notice {
+            self.won.get_or_create(&of(job)).inc();
+            // A retry is late by its round's earlier attempts, which says nothing of how soon agents act.
+            if fence.attempt == 1 {
+                let late_ms = wall_ms.saturating_sub(fence.round.saturating_mul(1000));
+                self.late.get_or_create(&of(job)).observe(std::time::Duration::from_millis(late_ms).as_secs_f64());
+            }
+        }
+    }
+
+    /// A run ended.
+    pub(super) fn ran(&self, job: &str, outcome: &Outcome) {
+        self.runs.get_or_create(&with(job, outcome.code())).inc();
+    }
+
+    /// A run was stopped because its lease was lost.
+    pub(super) fn lost_a_lease(&self, job: &str) {
+        self.lost.get_or_create(&of(job)).inc();
+    }
+
+    fn text(&self) -> Result<String, fmt::Error> {
+        for clock in &self.clocks {
+            let labels = [("arbiter", clock.place().to_owned())];
+            #[expect(clippy::cast_precision_loss, reason = "a millisecond in the age of the Earth is not missed")]
+            self.skew.get_or_create(&labels).set(clock.ahead_ms() as f64 / 1000.0);
+        }
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+fn of(job: &str) -> Labels<1> {
+    [("job", job.to_owned())]
+}
+
+fn with(job: &str, outcome: &str) -> Labels<2> {
+    [("job", job.to_owned()), ("outcome", outcome.to_owned())]
+}
+
+/// The listener of the metrics; gone when this is dropped.
+pub(super) struct Serving {
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Serves the metrics at `/metrics`, to whoever reaches the address: there is no password. The number of connections is
+/// bounded by the open files that the process may have.
+///
+/// # Errors
+/// The address cannot be listened on.
+pub(super) async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> Result<Serving, StartError> {
+    let failed = |error| StartError::Metrics { address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let real = listener.local_addr().map_err(failed)?;
+    tracing::info!(event = "metrics", address = %real, "metrics at http://{real}/metrics");
+    let answer = move || {
+        let text = metrics.text();
+        async move { response(text) }
+    };
+    let router = Router::new().route("/metrics", get(answer));
+    let task = tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::error!(%error, "the metrics are no longer served");
+        }
+    });
+    Ok(Serving { _task: AbortOnDropHandle::new(task) })
+}
+
+fn response(text: Result<String, fmt::Error>) -> Response {
+    match text {
+        Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::round::{Fence, Observation, Revision};
+
+    #[test]
+    fn every_number_stands_under_its_job_and_outcome() {
+        let metrics = Metrics::new(["canary", "idle"].into_iter(), [].into_iter());
+        metrics.exchanged("canary", &Event::Read(Ok(Observation::absent())));
+        metrics.exchanged("canary", &Event::Read(Err("out of reach".to_owned())));
+        metrics.exchanged("canary", &Event::Replaced(Ok(Replaced::Applied(Revision::Absent))));
+        metrics.exchanged("canary", &Event::Replaced(Ok(Replaced::Conflict)));
+        metrics.exchanged("canary", &Event::Time);
+        for attempt in [1, 2] {
+            metrics.noticed("canary", &Notice::Won { fence: Fence { round: 100, attempt }, from: None }, 100_300);
+        }
+        metrics.ran("canary", &Outcome::Ok);
+        metrics.lost_a_lease("canary");
+        let text = metrics.text().unwrap();
+        for line in [
+            "soloist_reads_total{job=\"canary\",outcome=\"ok\"} 1",
+            "soloist_reads_total{job=\"canary\",outcome=\"failed\"} 1",
+            "soloist_replacements_total{job=\"canary\",outcome=\"applied\"} 1",
+            "soloist_replacements_total{job=\"canary\",outcome=\"conflict\"} 1",
+            "soloist_rounds_won_total{job=\"canary\"} 2",
+            "soloist_rounds_won_total{job=\"idle\"} 0",
+            "soloist_late_seconds_sum{job=\"canary\"} 0.3",
+            "soloist_late_seconds_count{job=\"canary\"} 1",
+            "soloist_runs_total{job=\"canary\",outcome=\"ok\"} 1",
+            "soloist_leases_lost_total{job=\"canary\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is missing in:\n{text}");
+        }
+    }
+}
