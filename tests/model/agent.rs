@@ -59,6 +59,7 @@ pub(crate) struct Run {
 
 /// One place for an agent: each start of it is another one.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is of its own, and most of their combinations occur")]
 pub(crate) struct Agent {
     pub(crate) place: usize,
     pub(crate) starts: u8,

@@ -9,7 +9,7 @@ use soloist::round::{Outcome, Record, State};
 
 use crate::agent::{Answer, Ask, Deed, Exchange, FAILED, Run, Stood};
 use crate::laws::{self, Law};
-use crate::options::{Broken, CALM_STEPS, EPOCH, Options, STEP_MS};
+use crate::options::{Broken, Budget, CALM_STEPS, EPOCH, Options, STEP_MS};
 use crate::world::World;
 
 /// One thing that happens. An agent is named by its place.
@@ -108,32 +108,8 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
         if agent.is_fresh && fresh.is_some_and(|fresh| fresh < place) {
             continue;
         }
-        let can_be_slow = !is_calm && budget.delays > 0;
-        match &agent.exchange {
-            Some(Exchange::Read) => {
-                if can_be_slow {
-                    steps.push(Step::Serve(place, Served::Slowly));
-                }
-                steps.push(Step::Serve(place, Served::Well));
-                if !is_calm && budget.errors > 0 {
-                    steps.push(Step::Serve(place, Served::Failed));
-                }
-            }
-            Some(Exchange::Replace(_)) => {
-                if can_be_slow {
-                    steps.push(Step::Serve(place, Served::Slowly));
-                }
-                steps.push(Step::Serve(place, Served::Well));
-                if !is_calm && budget.errors > 0 {
-                    steps.push(Step::Serve(place, Served::Failed));
-                }
-                if !is_calm && budget.doubts > 0 {
-                    let doubts = [Served::AnswerLost, Served::GivenUp, Served::Twice, Served::Echoed];
-                    steps.extend(doubts.map(|served| Step::Serve(place, served)));
-                }
-            }
-            Some(Exchange::Answered(_)) => steps.push(Step::Answer(place)),
-            Some(Exchange::Held(_) | Exchange::Dropped) | None => {}
+        if let Some(exchange) = &agent.exchange {
+            answers(place, exchange, budget, is_calm, steps);
         }
         if is_due {
             steps.push(Step::Wake(place));
@@ -173,6 +149,27 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
             let late = |place: &usize| world.agents[*place].is_due(world.at_ms + STEP_MS);
             steps.extend((0..world.agents.len()).filter(late).map(Step::TimeWithout));
         }
+    }
+}
+
+/// What can become of a question to the arbiter.
+fn answers(place: usize, exchange: &Exchange, budget: &Budget, is_calm: bool, steps: &mut Vec<Step>) {
+    match exchange {
+        Exchange::Read | Exchange::Replace(_) => {
+            steps.push(Step::Serve(place, Served::Well));
+            if !is_calm && budget.delays > 0 {
+                steps.push(Step::Serve(place, Served::Slowly));
+            }
+            if !is_calm && budget.errors > 0 {
+                steps.push(Step::Serve(place, Served::Failed));
+            }
+            if !is_calm && budget.doubts > 0 && *exchange != Exchange::Read {
+                let doubts = [Served::AnswerLost, Served::GivenUp, Served::Twice, Served::Echoed];
+                steps.extend(doubts.map(|served| Step::Serve(place, served)));
+            }
+        }
+        Exchange::Answered(_) => steps.push(Step::Answer(place)),
+        Exchange::Held(_) | Exchange::Dropped => {}
     }
 }
 
