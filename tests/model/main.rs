@@ -4,6 +4,7 @@
 //! checker's own `eventually` sees no cycles.
 
 mod agent;
+mod arbiter;
 mod laws;
 mod options;
 mod searches;
