@@ -8,7 +8,7 @@ use super::{Bid, Contender, Phase, Run};
 use crate::round::{Fence, Observation, Revision};
 
 /// A claim that was written, and is not sure to stand.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Settling {
     bid: Bid,
     /// How often it is to be read back yet.
