@@ -95,7 +95,7 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
     if world.violated != 0 {
         return;
     }
-    let budget = &world.budget;
+    let budget = world.budget;
     let end_ms = options.steps * STEP_MS;
     let is_calm = is_calm(world, options);
     let mut is_pending = false;
@@ -152,7 +152,7 @@ pub(crate) fn possible(world: &World, options: &Options, steps: &mut Vec<Step>) 
 }
 
 /// What can become of a question to the arbiter.
-fn answers(place: usize, exchange: &Exchange, budget: &Budget, is_calm: bool, steps: &mut Vec<Step>) {
+fn answers(place: usize, exchange: &Exchange, budget: Budget, is_calm: bool, steps: &mut Vec<Step>) {
     match exchange {
         Exchange::Read | Exchange::Replace(_) => {
             steps.push(Step::Serve(place, Served::Well));
