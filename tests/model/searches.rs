@@ -85,7 +85,7 @@ pub(crate) fn broken() -> Vec<(Options, Law)> {
     let of = |broken| Options { broken: Some(broken), steps: 8, ..Options::new("broken") };
     let once = |broken| of(broken).at_most_once();
     let ahead = || Options { ahead: 2, ..short("a clock that is ahead") };
-    let slow = |name| Options { steps: 8, ..settling(name) }.with(Budget { delays: 3, ..NONE });
+    let slow = |name| Options { steps: 9, ..settling(name) }.with(Budget { delays: 3, doubts: 1, ..NONE });
     vec![
         (of(Broken::UnconditionalWrite), Law::RisingFences),
         (of(Broken::UnconditionalWrite), Law::NotBefore),
@@ -106,7 +106,7 @@ pub(crate) fn broken() -> Vec<(Options, Law)> {
         (once(Broken::Repeats).with(Budget { failures: 1, ..NONE }), Law::OneStartARound),
         (of(Broken::Untruthful).with(Budget { failures: 1, ..NONE }), Law::TrueEnd),
         (of(Broken::DroppedError).with(Budget { errors: 2, ..NONE }), Law::NothingLeft),
-        (slow("settle, delays beyond the bound"), Law::OneRun),
-        (slow("settle, delays beyond the bound"), Law::OneStart),
+        (slow("settle, a write that comes after its client gave up"), Law::OneRun),
+        (slow("settle, a write that comes after its client gave up"), Law::OneStart),
     ]
 }
