@@ -106,7 +106,7 @@ impl World {
                 }
             }
             Way::Refused(after, answer) => {
-                self.plan(after, Due::News(slot, start, News::Answered(exchange, answer, None)))
+                self.plan(after, Due::News(slot, start, News::Answered(exchange, answer, None)));
             }
         }
         self.plan(self.options.timeout_ms, Due::News(slot, start, News::GivenUp(exchange)));
