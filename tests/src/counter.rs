@@ -57,9 +57,17 @@ impl Counter {
     /// Starts it on a free port of loopback.
     ///
     /// # Panics
-    /// There is no free port.
+    /// There is none.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port of loopback is free");
+        Self::start_at(Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same, at another address of this machine or of a network of the test's own.
+    ///
+    /// # Panics
+    /// There is no free port.
+    pub async fn start_at(address: Ipv4Addr) -> Self {
+        let listener = TcpListener::bind((address, 0)).await.expect("there is a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let seen = Arc::new(Mutex::new(Seen::default()));
         let router = Router::new()

@@ -1,5 +1,6 @@
 //! What the integration tests share: real servers and agents, faults on the way, and the arbiters' conformance suite.
 
+pub mod account;
 pub mod agents;
 pub mod binary;
 pub mod conformance;
@@ -8,7 +9,9 @@ pub mod dns_client;
 pub mod fake;
 pub mod guest;
 pub mod hand;
+pub mod heartbeat;
 pub mod http_relay;
+pub mod netns;
 pub mod probe;
 pub mod relay;
 pub mod scene;

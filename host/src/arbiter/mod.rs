@@ -1,6 +1,7 @@
 //! Where a job's record lives, and how it is replaced on a condition: the trait, and one file a provider.
 
 pub mod clock;
+mod error;
 pub mod memory;
 mod options;
 pub mod powerdns;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::error::Error;
 use crate::clock::{boot_ms, wall_ms};
 use crate::round::contender::{Now, Settle};
 use crate::round::{Observation, Replaced, Revision};
@@ -71,33 +73,4 @@ pub trait Arbiter: Send + Sync {
 /// The time to go by at an arbiter: its own, as far as it has shown it, or else this machine's.
 pub fn now(arbiter: &dyn Arbiter) -> Now {
     arbiter.clock().map_or_else(|| Now { wall_ms: wall_ms(), mono_ms: boot_ms() }, |clock| clock.now())
-}
-
-/// Why an arbiter could not be read or asked to write. Nothing was written.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The arbiter could not be reached, or did not answer in time.
-    #[error("the arbiter at `{place}` does not answer: {reason}")]
-    Unreachable {
-        /// Its address.
-        place: String,
-        /// What happened.
-        reason: String,
-    },
-    /// The arbiter refused us: wrong key, no permission, not its zone.
-    #[error("the arbiter at `{place}` refused: {reason}")]
-    Refused {
-        /// Its address.
-        place: String,
-        /// What it said, in words, with what to check.
-        reason: String,
-    },
-    /// The answer makes no sense.
-    #[error("the arbiter at `{place}` answered nonsense: {reason}")]
-    Nonsense {
-        /// Its address.
-        place: String,
-        /// What was wrong.
-        reason: String,
-    },
 }

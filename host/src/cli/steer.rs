@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use super::output::{self, WithHint as _};
 use super::write::{self, Wrote};
 use crate::agent;
-use crate::arbiter::{self, Arbiter};
+use crate::arbiter::{self, Arbiter, Promise};
 use crate::config::{self, Config, Job};
 use crate::round::contender::readable;
 use crate::round::contender::steer::{Steer, Unsteered};
@@ -96,12 +96,22 @@ async fn steer(args: &Args, steer: &Steer) -> anyhow::Result<ExitCode> {
             Ok(new) => job.rules.seal.numbered(new, 0, now.wall_ms),
             Err(nothing) => return Ok(unsteered(job, &record, &nothing)),
         };
-        if write::replace(arbiter.as_ref(), &seen, &job.rules.seal.seal(&new)).await? == Wrote::Yes {
+        if write::replace(arbiter.as_ref(), &seen, &job.rules.seal.seal(&new)).await? == Wrote::Yes
+            && stands(job, steer, &new, arbiter.as_ref()).await?
+        {
             done(job, steer, &new, arbiter.as_ref());
             return Ok(ExitCode::SUCCESS);
         }
     }
     bail!("agents wrote at the same time, {TRIES} times: nothing was written")
+}
+
+/// Whether what was written is not overwritten by a claim that was on its way, where the arbiter only overwrites.
+async fn stands(job: &Job, steer: &Steer, new: &Record, arbiter: &dyn Arbiter) -> anyhow::Result<bool> {
+    let Promise::Settle(settle) = arbiter.promise() else { return Ok(true) };
+    tokio::time::sleep(Duration::from_millis(settle.wait_ms)).await;
+    let seen = arbiter.read().await?.opened(&job.rules.seal);
+    Ok(seen.is_ok_and(|seen| seen.is_some_and(|seen| steer.holds(new, &seen))))
 }
 
 /// Nothing was to be written: what was asked for holds already, or cannot be had.

@@ -29,7 +29,7 @@ pub const MAX_TIME: u64 = 253_402_300_800;
 /// What a job's TXT value says. Times are whole seconds since the Unix epoch.
 ///
 /// The first three fields are the ones that every agent of this kind knows; a record that holds only these is complete.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub struct Record {
     /// Who wrote the record (`id`).
     pub id: String,

@@ -70,7 +70,7 @@ impl Log {
         });
     }
 
-    fn add(&self, event: Event) {
+    pub(crate) fn add(&self, event: Event) {
         let mut events = self.events();
         if events.len() == MAX_LINES {
             events.pop_front();

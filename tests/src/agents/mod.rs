@@ -30,12 +30,16 @@ const START: Duration = Duration::from_secs(60);
 /// How long a process that was asked to end may take.
 const END: Duration = Duration::from_secs(30);
 
+/// What the kernel counts a process's time in: 100 to a second on every Linux that we meet.
+const TICKS_A_SECOND: f64 = 100.0;
+
 /// Agents with one configuration, in a directory of their own.
 #[derive(Debug)]
 pub struct Fleet {
     home: TempDir,
     server: SocketAddr,
     key: Key,
+    tables: String,
     jobs: usize,
     agents: BTreeMap<String, Child>,
     log: Log,
@@ -48,13 +52,23 @@ impl Fleet {
     /// # Panics
     /// They cannot be written.
     pub fn new(server: SocketAddr, key: &Key, tables: &str) -> Self {
+        let fleet = Self::bare(server, key, tables);
+        fleet.configure(server, &fleet.key);
+        fleet
+    }
+
+    /// Writes the configuration again, for agents that are started from now on: they go to this address, with this key.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn configure(&self, server: SocketAddr, key: &Key) {
         let arbiter = format!(
             "[arbiter]\nkind = \"rfc2136\"\nserver = \"{server}\"\nzone = \"{ZONE}\"\n\
              key = {{ name = \"{}\", algorithm = \"{}\", secret-file = \"key\" }}\n\n",
             key.name(),
             key.algorithm().name()
         );
-        Self::with_arbiter(server, key, &key.secret_base64(), arbiter + tables)
+        self.write(&key.secret_base64(), &arbiter);
     }
 
     /// The same, of agents that arbitrate over the HTTP API of a PowerDNS server; `settings` are lines of `[arbiter]`.
@@ -66,15 +80,23 @@ impl Fleet {
             "[arbiter]\nkind = \"powerdns\"\nurl = \"{}\"\nzone = \"{ZONE}\"\napi-key-file = \"key\"\n{settings}\n\n",
             server.api().url()
         );
-        Self::with_arbiter(server.address(), server.key(), &server.api().key, arbiter + tables)
+        let fleet = Self::bare(server.address(), server.key(), tables);
+        fleet.write(&server.api().key, &arbiter);
+        fleet
     }
 
-    fn with_arbiter(server: SocketAddr, key: &Key, secret: &str, configuration: String) -> Self {
+    fn bare(server: SocketAddr, key: &Key, tables: &str) -> Self {
         let home = tempfile::Builder::new().prefix("fleet-").tempdir().expect("there is room for a directory");
-        let jobs = configuration.lines().filter(|line| is_job(line)).count();
-        std::fs::write(home.path().join("key"), secret).expect("the key can be written");
-        std::fs::write(home.path().join("soloist.toml"), configuration).expect("the configuration can be written");
-        Self { home, server, key: key.clone(), jobs, agents: BTreeMap::new(), log: Log::default() }
+        let jobs = tables.lines().filter(|line| is_job(line)).count();
+        let (key, tables) = (key.clone(), tables.to_owned());
+        Self { home, server, key, tables, jobs, agents: BTreeMap::new(), log: Log::default() }
+    }
+
+    /// Writes the secret and the configuration, of which `arbiter` is the table.
+    fn write(&self, secret: &str, arbiter: &str) {
+        let text = arbiter.to_owned() + &self.tables;
+        std::fs::write(self.path("key"), secret).expect("the key can be written");
+        std::fs::write(self.path("soloist.toml"), text).expect("the configuration can be written");
     }
 
     /// The configuration's directory.
@@ -105,13 +127,22 @@ impl Fleet {
     /// # Panics
     /// It cannot be started.
     pub fn start_with(&mut self, agent: &str, environment: &[(&str, String)]) {
-        let mut child = Command::new(crate::binary::soloist())
+        let mut command = Command::new(crate::binary::soloist());
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        self.start_by(command, agent);
+    }
+
+    /// Starts an agent by a command that becomes the program and takes its arguments as the last ones.
+    ///
+    /// # Panics
+    /// It cannot be started.
+    pub fn start_by(&mut self, mut command: Command, agent: &str) {
+        let mut child = command
             // It ends with its stdin, and so with this process, however that ends.
             .args(["--log-format", "json", "run", "--end-with-parent", "--config"])
             .arg(self.path("soloist.toml"))
             .env("SOLOIST_AGENT_NAME", agent)
             .env("SOLOIST_LOG", "info,soloist=debug,hickory_net=warn")
-            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -139,16 +170,24 @@ impl Fleet {
     /// One does not get so far.
     pub async fn all_loaded(&mut self, agents: &[&str]) {
         for agent in agents {
-            let loaded = |event: &Event| event.agent == *agent && event.kind() == "swapped";
-            let (log, jobs) = (self.log.clone(), self.jobs);
-            let child = self.agents.get_mut(*agent).expect("it was just started");
-            eventually(&format!("`{agent}` loads its modules"), START, async || {
-                let ended = child.try_wait().expect("a child can be waited for");
-                assert!(ended.is_none(), "`{agent}` ended: {ended:?}");
-                (log.all(loaded).len() >= jobs).then_some(())
-            })
-            .await;
+            self.loaded(agent).await;
         }
+    }
+
+    /// Waits until an agent that was started has a module for each job.
+    ///
+    /// # Panics
+    /// It does not get so far.
+    pub async fn loaded(&mut self, agent: &str) {
+        let loaded = |event: &Event| event.agent == agent && event.kind() == "swapped";
+        let (log, jobs) = (self.log.clone(), self.jobs);
+        let child = self.agents.get_mut(agent).expect("it was started");
+        eventually(&format!("`{agent}` loads its modules"), START, async || {
+            let ended = child.try_wait().expect("a child can be waited for");
+            assert!(ended.is_none(), "`{agent}` ended: {ended:?}");
+            (log.all(loaded).len() >= jobs).then_some(())
+        })
+        .await;
     }
 
     /// The process of an agent.
@@ -212,6 +251,18 @@ impl Fleet {
             kib.parse::<u64>().expect("it is a number of kB") * 1024
         };
         (field("VmHWM"), field("VmRSS"))
+    }
+
+    /// How long an agent has had a processor, in seconds (`utime` and `stime` of proc(5)).
+    ///
+    /// # Panics
+    /// It is gone.
+    pub fn processor_seconds(&self, agent: &str) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid(agent))).expect("Linux, and it runs");
+        // The name before it is in parentheses, and may hold anything.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |field: usize| fields.get(field).and_then(|text| text.parse::<u32>().ok()).expect("Linux tells it");
+        f64::from(ticks(11) + ticks(12)) / TICKS_A_SECOND
     }
 
     /// The arbiter of a record, as an agent has it.

@@ -1,19 +1,25 @@
 //! BIND 9 as a primary that lets one key change TXT records.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, bail};
 use async_trait::async_trait;
 use soloist::arbiter::tsig::{Algorithm, Key};
 use tempfile::TempDir;
 
 use super::process::{Process, find};
-use super::{TestServer, ZONE, answers, keys, start_program, token, zone_file};
+use super::{TestServer, ZONE, answers, keys, launch, start_program, token, zone_file};
+use crate::netns::Place;
+
+/// What a small disk holds, in bytes.
+const SMALL: usize = 256 * 1024;
 
 /// A running named.
-pub(super) struct Bind {
+pub struct Bind {
     // First, so that it is dropped before its directory.
     process: Process,
     address: SocketAddr,
@@ -22,9 +28,20 @@ pub(super) struct Bind {
     files: Files,
 }
 
+/// What a server keeps its zone on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disk {
+    /// The directory for temporary files.
+    Ample,
+    /// A file system of its own, of 256 KiB, that is gone with the process.
+    Small,
+}
+
 struct Files {
     directory: TempDir,
     named: PathBuf,
+    place: Option<Place>,
+    disk: Disk,
 }
 
 impl Files {
@@ -35,34 +52,101 @@ impl Files {
     fn spawn(&self) -> Result<Process> {
         let configuration = self.path("named.conf");
         let arguments = ["-g".as_ref(), "-c".as_ref(), configuration.as_os_str(), "-n".as_ref(), OsStr::new("2")];
-        Process::spawn(&self.named, &arguments, &self.path("named.log"))
+        let (command, log) = (launch(&self.named, self.place.as_ref()), self.path("named.log"));
+        match self.disk {
+            Disk::Ample => Process::spawn_by(command, &arguments, &log),
+            Disk::Small => {
+                // In the namespace of mounts that `ip netns exec` has made for it: nobody else sees it.
+                let mount =
+                    format!("mount -t tmpfs -o size={SMALL} none \"$1\" && cp \"$2\" \"$1\" && shift 2 && exec \"$@\"");
+                let (data, zone) = (self.path("data"), self.path("zone"));
+                let program = [data.as_os_str(), zone.as_os_str(), self.named.as_os_str()];
+                let shell = ["-c".as_ref(), mount.as_ref(), OsStr::new("sh")];
+                let all: Vec<&OsStr> = shell.into_iter().chain(program).chain(arguments).collect();
+                Process::spawn_by(launch(Path::new("sh"), self.place.as_ref()), &all, &log)
+            }
+        }
+    }
+
+    fn configure(&self, address: SocketAddr, writers: &[&Key], stranger: &Key) -> Result<()> {
+        Ok(std::fs::write(self.path("named.conf"), configuration(self, address, writers, stranger))?)
     }
 }
 
 impl Bind {
     pub(super) async fn start(algorithm: Algorithm) -> Result<Self> {
+        Self::start_anywhere(algorithm, None, Disk::Ample).await
+    }
+
+    /// Starts it at this place of a network, and waits until it answers.
+    ///
+    /// # Errors
+    /// The program is missing or does not answer; its log is in the error.
+    pub async fn start_at(place: &Place, disk: Disk) -> Result<Self> {
+        Self::start_anywhere(Algorithm::default(), Some(place), disk).await
+    }
+
+    async fn start_anywhere(algorithm: Algorithm, place: Option<&Place>, disk: Disk) -> Result<Self> {
         let (key, stranger) = keys(algorithm)?;
         let directory = tempfile::Builder::new().prefix("bind-").tempdir()?;
         // A copy, since AppArmor ties its rules for named to the original's path, and they allow no temporary directory.
         let named = directory.path().join("named");
         std::fs::copy(find("named")?, &named)?;
-        let files = Files { directory, named };
+        let files = Files { directory, named, place: place.cloned(), disk };
         let token = token(files.directory.path())?;
-        std::fs::write(files.path("zone"), zone_file(&token))?;
+        std::fs::create_dir(files.path("data"))?;
+        for file in ["zone", "data/zone"] {
+            std::fs::write(files.path(file), zone_file(&token))?;
+        }
         let spawn = |address: SocketAddr| {
-            std::fs::write(files.path("named.conf"), configuration(&files, address, [&key, &stranger]))?;
+            files.configure(address, &[&key], &stranger)?;
             files.spawn()
         };
-        let (address, process) = start_program(spawn, &token).await?;
+        let (address, process) = start_program(spawn, place, &token).await?;
         Ok(Self { process, address, key, stranger, files })
+    }
+
+    /// Lets these keys write from now on, and no others. It takes a moment.
+    pub fn accept(&self, writers: &[&Key]) -> Result<()> {
+        self.files.configure(self.address, writers, &self.stranger)?;
+        self.process.reload()
+    }
+
+    /// Fills its disk to the last byte.
+    pub fn fill_disk(&self) -> Result<()> {
+        let mut ballast = File::create(self.ballast())?;
+        for size in [4096, 1] {
+            for _ in 0..SMALL {
+                match ballast.write(&vec![0; size]) {
+                    Ok(_) => {}
+                    Err(error) if error.kind() == ErrorKind::StorageFull => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        match ballast.write(&[0]) {
+            Err(error) if error.kind() == ErrorKind::StorageFull => Ok(()),
+            written => bail!("the disk is not full: {written:?}"),
+        }
+    }
+
+    /// Makes room on it again.
+    pub fn empty_disk(&self) -> Result<()> {
+        std::fs::remove_file(self.ballast()).context("the disk was filled")
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.process.sees(&self.files.path("data/ballast"))
     }
 }
 
-fn configuration(files: &Files, address: SocketAddr, [key, stranger]: [&Key; 2]) -> String {
+fn configuration(files: &Files, address: SocketAddr, writers: &[&Key], stranger: &Key) -> String {
     let clause = |key: &Key| {
         let (name, algorithm, secret) = (key.name(), key.algorithm().name(), key.secret_base64());
         format!("key \"{name}\" {{ algorithm {algorithm}; secret \"{secret}\"; }};\n")
     };
+    let keys: String = writers.iter().copied().chain([stranger]).map(clause).collect();
+    let grants: String = writers.iter().map(|key| format!("grant {} zonesub TXT; ", key.name())).collect();
     let directory = files.directory.path().display();
     let (ip, port) = (address.ip(), address.port());
     format!(
@@ -81,15 +165,12 @@ fn configuration(files: &Files, address: SocketAddr, [key, stranger]: [&Key; 2])
             allow-query {{ any; }};
         }};
         controls {{ }};
-        {}{}
+        {keys}
         zone \"{ZONE}\" {{
             type primary;
-            file \"{directory}/zone\";
-            update-policy {{ grant {} zonesub TXT; }};
+            file \"{directory}/data/zone\";
+            update-policy {{ {grants}}};
         }};\n",
-        clause(key),
-        clause(stranger),
-        key.name(),
     )
 }
 

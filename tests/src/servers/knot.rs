@@ -9,7 +9,8 @@ use soloist::arbiter::tsig::{Algorithm, Key};
 use tempfile::TempDir;
 
 use super::process::{Process, find};
-use super::{TestServer, ZONE, answers, keys, start_program, token, zone_file};
+use super::{TestServer, ZONE, answers, keys, launch, start_program, token, zone_file};
+use crate::netns::Place;
 
 /// A running knotd.
 pub(super) struct Knot {
@@ -19,16 +20,17 @@ pub(super) struct Knot {
     key: Key,
     stranger: Key,
     directory: TempDir,
+    place: Option<Place>,
 }
 
-fn spawn(directory: &Path) -> Result<Process> {
+fn spawn(directory: &Path, place: Option<&Place>) -> Result<Process> {
     let configuration: PathBuf = directory.join("knot.conf");
     let arguments = ["-c".as_ref(), configuration.as_os_str()];
-    Process::spawn(&find("knotd")?, &arguments, &directory.join("knot.log"))
+    Process::spawn_by(launch(&find("knotd")?, place), &arguments, &directory.join("knot.log"))
 }
 
 impl Knot {
-    pub(super) async fn start(algorithm: Algorithm) -> Result<Self> {
+    pub(super) async fn start(algorithm: Algorithm, place: Option<&Place>) -> Result<Self> {
         let (key, stranger) = keys(algorithm)?;
         let directory = tempfile::Builder::new().prefix("knot-").tempdir()?;
         let token = token(directory.path())?;
@@ -38,10 +40,10 @@ impl Knot {
         let starting = |address: SocketAddr| {
             let text = configuration(directory.path(), address, [&key, &stranger]);
             std::fs::write(directory.path().join("knot.conf"), text)?;
-            spawn(directory.path())
+            spawn(directory.path(), place)
         };
-        let (address, process) = start_program(starting, &token).await?;
-        Ok(Self { process, address, key, stranger, directory })
+        let (address, process) = start_program(starting, place, &token).await?;
+        Ok(Self { process, address, key, stranger, directory, place: place.cloned() })
     }
 }
 
@@ -80,7 +82,7 @@ impl TestServer for Knot {
 
     async fn restart(&mut self) -> Result<()> {
         self.process.kill()?;
-        self.process = spawn(self.directory.path())?;
+        self.process = spawn(self.directory.path(), self.place.as_ref())?;
         answers(self.address, &token(self.directory.path())?, &mut self.process).await
     }
 

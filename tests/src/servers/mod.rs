@@ -1,7 +1,7 @@
 //! Real DNS servers for tests: each a primary of [`ZONE`] on a loopback port of its own, in a directory of its own, gone
 //! with the value that stands for it.
 
-mod bind;
+pub mod bind;
 mod embedded;
 mod knot;
 mod powerdns;
@@ -9,6 +9,7 @@ mod process;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -20,6 +21,7 @@ use soloist::arbiter::tsig::{Algorithm, Key};
 pub use self::powerdns::{Api, PowerDns};
 pub use self::process::Process;
 use crate::hand::{Hand, name};
+use crate::netns::Place;
 
 /// The zone that every test server is the primary of.
 pub const ZONE: &str = "example.test";
@@ -32,6 +34,9 @@ const INSTANCE: &str = "instance.example.test";
 
 /// How long a server may take to answer.
 const START: Duration = Duration::from_secs(30);
+
+/// The port of a server that has a place of its own.
+const PORT: u16 = 5353;
 
 /// How often a server is started at another port.
 const ATTEMPTS: usize = 5;
@@ -97,10 +102,30 @@ pub trait TestServer: Send + Sync {
 pub async fn start(kind: Kind, algorithm: Algorithm) -> Result<Box<dyn TestServer>> {
     Ok(match kind {
         Kind::Bind => Box::new(bind::Bind::start(algorithm).await?),
-        Kind::Knot => Box::new(knot::Knot::start(algorithm).await?),
+        Kind::Knot => Box::new(knot::Knot::start(algorithm, None).await?),
         Kind::PowerDns => Box::new(powerdns::PowerDns::start(algorithm).await?),
         Kind::Embedded => Box::new(embedded::Embedded::start(algorithm).await?),
     })
+}
+
+/// Starts a server program at this place of a network, and waits until it answers.
+///
+/// # Errors
+/// The program is missing or does not answer; its log is in the error.
+///
+/// # Panics
+/// For PowerDNS, and for the embedded server, which is where this process is.
+pub async fn start_at(kind: Kind, place: &Place) -> Result<Box<dyn TestServer>> {
+    Ok(match kind {
+        Kind::Bind => Box::new(bind::Bind::start_at(place, bind::Disk::Ample).await?),
+        Kind::Knot => Box::new(knot::Knot::start(Algorithm::default(), Some(place)).await?),
+        Kind::PowerDns | Kind::Embedded => unreachable!("{kind:?} is started where this process is"),
+    })
+}
+
+/// The command that becomes this program, there.
+fn launch(program: &Path, place: Option<&Place>) -> Command {
+    place.map_or_else(|| Command::new(program), |place| place.command(program))
 }
 
 /// The two keys of a server: the one that may write, and the stranger.
@@ -132,11 +157,19 @@ fn free_port() -> Result<SocketAddr> {
     bail!("no port is free for both UDP and TCP")
 }
 
-/// Starts a server program at a free port; at another one if somebody else was faster.
-async fn start_program(spawn: impl Fn(SocketAddr) -> Result<Process>, token: &str) -> Result<(SocketAddr, Process)> {
+/// Starts a server program at a free port; at another one if somebody else was faster. Who has a place of its own has
+/// all ports.
+async fn start_program(
+    spawn: impl Fn(SocketAddr) -> Result<Process>,
+    place: Option<&Place>,
+    token: &str,
+) -> Result<(SocketAddr, Process)> {
     let mut attempt = 1;
     loop {
-        let address = free_port()?;
+        let address = match place {
+            Some(place) => SocketAddr::from((place.address(), PORT)),
+            None => free_port()?,
+        };
         let mut process = spawn(address)?;
         match answers(address, token, &mut process).await {
             Ok(()) => return Ok((address, process)),

@@ -102,7 +102,7 @@ impl PowerDns {
                 std::fs::write(path.join(CONFIGURATION), database(path) + &configuration(path, address, &api))?;
                 spawn(path)
             };
-            let (address, mut process) = start_program(starting, &token).await?;
+            let (address, mut process) = start_program(starting, None, &token).await?;
             match api.answers(&mut process).await {
                 Ok(()) => return Ok(Self { process, address, key, stranger, api, directory }),
                 Err(error) if attempt == ATTEMPTS => return Err(error),

@@ -21,14 +21,14 @@ pub struct Process {
 impl Process {
     /// Starts a program; what it prints goes to the end of the log.
     pub fn spawn(program: &Path, arguments: &[&OsStr], log: &Path) -> Result<Self> {
+        Self::spawn_by(Command::new(program), arguments, log)
+    }
+
+    /// The same, by a command that becomes the program.
+    pub fn spawn_by(mut command: Command, arguments: &[&OsStr], log: &Path) -> Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
-        let child = Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()
-            .with_context(|| format!("`{}` cannot be started", program.display()))?;
+        command.args(arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().with_context(|| format!("`{command:?}` cannot be started"))?;
         Ok(Self { child, log: log.to_owned() })
     }
 
@@ -55,6 +55,17 @@ impl Process {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// Makes it read its configuration again (SIGHUP).
+    pub fn reload(&self) -> Result<()> {
+        self.signal(Signal::HUP)
+    }
+
+    /// A path as the process sees it: it may have mounted something there.
+    pub fn sees(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        path.strip_prefix("/").map_or_else(|_| path.to_owned(), |inside| root.join(inside))
     }
 
     fn signal(&self, signal: Signal) -> Result<()> {

@@ -17,8 +17,10 @@
 
 mod answer;
 mod auth;
+mod error;
 mod handler;
 mod journal;
+mod limits;
 mod reply;
 mod store;
 mod transfer;
@@ -27,12 +29,11 @@ mod wire;
 mod zone;
 
 use std::collections::BTreeSet;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use hickory_proto::rr::rdata::opt::NSIDPayload;
 use hickory_proto::rr::rdata::{A, AAAA, NS, SOA};
@@ -40,27 +41,15 @@ use hickory_proto::rr::{LowerName, Name, RData, RecordType};
 use hickory_server::Server;
 use tokio::net::{TcpListener, UdpSocket};
 
+pub use self::error::ServeError;
 use self::handler::Handler;
+pub use self::limits::{
+    IDLE_TIMEOUT, MAX_BYTES_AT_NAME, MAX_NSID_BYTES, MAX_RECORDS, MAX_RECORDS_AT_NAME, MAX_UDP_ANSWER,
+    MAX_WAITING_UPDATES, MAX_ZONE_BYTES,
+};
 use self::store::Store;
 use self::zone::{Change, RrSet};
 use crate::arbiter::tsig::Key;
-
-/// The most records of a zone.
-pub const MAX_RECORDS: usize = 100_000;
-/// The most bytes of a zone's records, uncompressed.
-pub const MAX_ZONE_BYTES: usize = 64 * 1024 * 1024;
-/// The most records at one name.
-pub const MAX_RECORDS_AT_NAME: usize = 1024;
-/// The most bytes of the records at one name, uncompressed, so that they fit one message.
-pub const MAX_BYTES_AT_NAME: usize = 60_000;
-/// The longest answer over UDP, in bytes: what crosses every network unfragmented.
-pub const MAX_UDP_ANSWER: u16 = 1232;
-/// The most updates that wait for their turn.
-pub const MAX_WAITING_UPDATES: usize = 1024;
-/// How long a TCP connection may ask nothing.
-pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The longest NSID, in bytes.
-pub const MAX_NSID_BYTES: usize = 64;
 
 /// Answers that may be on their way on one TCP connection: a transfer of the largest zone and some.
 const TCP_ANSWERS: usize = 4096;
@@ -88,77 +77,6 @@ impl Options {
     /// Options with defaults for all but the necessary.
     pub fn new(zone: Name, listen: Vec<SocketAddr>, keys: Vec<Key>, data: impl Into<PathBuf>) -> Self {
         Self { listen, zone, keys, data: data.into(), nsid: None, compact_at: 1024 * 1024 }
-    }
-}
-
-/// Why there is no server.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The zone's name cannot be served.
-    #[error("`{0}` is no name of a zone that can be served")]
-    Zone(String),
-    /// There is no key, or two of one name.
-    #[error("a server needs keys of different names, and `{0}` keys were given")]
-    Keys(usize),
-    /// The NSID is too long.
-    #[error("the server's identifier has {0} bytes, and {MAX_NSID_BYTES} is the most")]
-    Nsid(usize),
-    /// An address cannot be listened on.
-    #[error("cannot listen on `{addr}` over {protocol}")]
-    Listen {
-        /// Which address.
-        addr: SocketAddr,
-        /// `UDP` or `TCP`.
-        protocol: &'static str,
-        /// Why.
-        #[source]
-        error: io::Error,
-    },
-    /// No address was given.
-    #[error("there is no address to listen on")]
-    NoAddress,
-    /// The directory of the zone cannot be used.
-    #[error("cannot {doing} `{path}`")]
-    Data {
-        /// What was tried.
-        doing: &'static str,
-        /// With which file or directory.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        error: io::Error,
-    },
-    /// Another server has the directory.
-    #[error("another server is running on the directory `{0}`")]
-    InUse(PathBuf),
-    /// The directory holds another zone.
-    #[error("the directory `{path}` holds the zone `{found}`, not `{wanted}`")]
-    OtherZone {
-        /// The directory.
-        path: PathBuf,
-        /// What it holds.
-        found: String,
-        /// What was to be served.
-        wanted: String,
-    },
-    /// The journal is damaged.
-    #[error("the zone's journal `{path}` is damaged at byte {offset}: {reason}")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Where the entry begins that cannot be read.
-        offset: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A socket failed while the server was running.
-    #[error("the server's sockets failed: {0}")]
-    Sockets(String),
-}
-
-impl ServeError {
-    fn data(doing: &'static str, path: &Path, error: io::Error) -> Self {
-        Self::Data { doing, path: path.to_owned(), error }
     }
 }
 

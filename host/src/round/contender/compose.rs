@@ -2,7 +2,7 @@
 
 use super::verdict::horizon;
 use super::{Delivery, Now, Rules};
-use crate::round::{Fence, MAX_ATTEMPT, Outcome, Record, State};
+use crate::round::{Fence, MAX_ATTEMPT, MAX_TIME, Outcome, Record, State};
 
 /// The first record of a job: the next due time is next. `last` is a fence that is known to have been claimed, in a
 /// record that this one replaces; one so far ahead that it cannot be meant is forgotten.
@@ -10,7 +10,12 @@ pub fn first_record(id: &str, rules: &Rules, last: Option<Fence>, now: Now) -> R
     let seconds = now.wall_seconds();
     let last = last.filter(|fence| rules.schedule.after(fence.round) <= seconds + horizon(rules, seconds));
     let after = last.map_or(0, |fence| fence.round).max(seconds);
-    Record { fence: last, ..Record::new(id, rules.schedule.after(after)) }
+    Record { fence: last, ..Record::new(id, due_after(after, rules)) }
+}
+
+/// The next due time, as far as calendars go: a time beyond is none that a record can have.
+fn due_after(time: u64, rules: &Rules) -> u64 {
+    rules.schedule.after(time).min(MAX_TIME - 1)
 }
 
 /// When a claim or renewal that is asked for now ends: a whole second, on the record; and on the monotonic clock, the
@@ -51,7 +56,7 @@ pub(super) fn claim(
     let (state, timer) = match rules.delivery {
         Delivery::AtLeastOnce => (State::Running, lease.until),
         // Should we vanish, the next round is next; but not while we may run.
-        Delivery::AtMostOnce => (State::Once, lease.until.max(rules.schedule.after(fence.round))),
+        Delivery::AtMostOnce => (State::Once, lease.until.max(due_after(fence.round, rules))),
     };
     Record {
         id: id.to_owned(),
@@ -92,14 +97,17 @@ pub(super) fn end(claim: &Record, outcome: Outcome, backoff_ms: u64, rules: &Rul
     let (state, timer, returned) = if again {
         (State::Retry, now.wall_seconds_after(backoff_ms), claim.returned)
     } else {
-        (State::Idle, rules.schedule.after(fence.round), 0)
+        (State::Idle, due_after(fence.round, rules), 0)
     };
     Record { state, timer, returned, outcome: Some(outcome), ..claim.clone() }
 }
 
 /// A claim given back: any agent may take the round at once, and it counts as no attempt.
 pub(super) fn free(claim: &Record, now: Now) -> Record {
-    Record { state: State::Free, timer: now.wall_seconds(), returned: claim.returned + 1, ..claim.clone() }
+    // A hand may have written that more was given back than there is.
+    let attempts = claim.fence.map_or(0, |fence| fence.attempt);
+    let returned = claim.returned.saturating_add(1).min(attempts);
+    Record { state: State::Free, timer: now.wall_seconds(), returned, ..claim.clone() }
 }
 
 /// Whether the round of this record may be attempted once more.
@@ -116,7 +124,7 @@ pub(super) fn has_attempts(record: &Record, rules: &Rules) -> bool {
 pub(super) fn close(old: &Record, fence: Fence, id: &str, rules: &Rules) -> Record {
     Record {
         id: id.to_owned(),
-        timer: rules.schedule.after(fence.round),
+        timer: due_after(fence.round, rules),
         returned: 0,
         state: State::Idle,
         triggered: false,

@@ -1,6 +1,7 @@
 //! The state machine itself.
 
 mod answers;
+mod identity;
 mod settling;
 
 use std::collections::VecDeque;
@@ -46,7 +47,7 @@ pub struct Contender {
     actions: VecDeque<Action>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Stop {
     No,
     /// Take no more rounds.
@@ -56,7 +57,7 @@ enum Stop {
     Done,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 enum Phase {
     /// Nothing is under way; look at the record at this moment.
     Sleeping { until_ms: u64 },
@@ -77,7 +78,7 @@ enum Phase {
 }
 
 /// One conditional replacement, until its outcome is known.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 struct Bid {
     intent: Intent,
     expected: Revision,
@@ -98,7 +99,7 @@ struct Bid {
     refused: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Intent {
     Create,
     Claim,
@@ -109,7 +110,7 @@ enum Intent {
 }
 
 /// A claim of ours that was won.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 struct Run {
     fence: Fence,
     revision: Revision,

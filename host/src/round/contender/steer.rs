@@ -68,4 +68,14 @@ impl Steer {
         }
         Ok(new)
     }
+
+    /// Whether what was written by it still holds, or was acted on, in a record that is seen later. Where the arbiter only
+    /// overwrites, an agent's claim may have been written over it.
+    pub fn holds(&self, written: &Record, seen: &Record) -> bool {
+        match self {
+            Self::Pause { reason } => seen.paused.as_ref() == Some(reason),
+            Self::Resume => seen.paused.is_none(),
+            Self::Trigger => seen.triggered || seen.fence.is_some_and(|fence| fence.round >= written.timer),
+        }
+    }
 }

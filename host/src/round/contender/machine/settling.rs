@@ -8,7 +8,7 @@ use super::{Bid, Contender, Phase, Run};
 use crate::round::{Fence, Observation, Revision};
 
 /// A claim that was written, and is not sure to stand.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Hash)]
 pub(super) struct Settling {
     bid: Bid,
     /// How often it is to be read back yet.
@@ -19,14 +19,15 @@ impl Contender {
     /// A claim was applied.
     pub(super) fn claimed(&mut self, now: Now, bid: Bid, revision: Revision, fence: Fence) {
         let Some(settle) = self.rules.settle else { return self.won(now, bid, revision, fence) };
-        if now.mono_ms.saturating_sub(bid.rests_on_ms) > settle.wait_ms {
+        if now.mono_ms.saturating_sub(bid.rests_on_ms) >= settle.wait_ms {
             // Another claim may have settled by the time this one was written over it, and its run be under way: nobody
             // begins before both are over.
             self.abandoned = Some(fence);
             self.notice(Notice::Unknown("the claim was written too late to be relied on".to_owned()));
             return self.read(now);
         }
-        let until_ms = now.mono_ms + settle.wait_ms;
+        // Later than any claim that may still be written over this one.
+        let until_ms = now.mono_ms + settle.wait_ms + 1;
         self.phase = Phase::Settling { settling: Settling { bid, reads: settle.reads }, until_ms };
     }
 

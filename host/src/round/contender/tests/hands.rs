@@ -93,3 +93,12 @@ fn a_record_with_a_round_absurdly_far_ahead_can_be_repaired() {
     assert_eq!(readable(&zone.observe(), &rules(60), now), Ok(Some(record)));
     assert_eq!(first_record("x", &rules(60), Some(fence(60, 2)), now).fence, Some(fence(60, 2)));
 }
+
+#[test]
+fn a_claim_by_a_hand_in_our_name_is_given_back_as_a_record_that_can_be_read() {
+    let mut zone = Zone::default();
+    let mut a = agent("a", rules(60));
+    zone.put(&format!(r#"{{"id":"a","timer":{},"timerold":{EPOCH},"r":{EPOCH},"a":2,"f":2,"s":"run"}}"#, EPOCH + 30));
+    settle(&mut a, at(1.0), &mut zone);
+    assert!(zone.observe().record().is_ok(), "{:?}", String::from_utf8_lossy(&zone.0[0]));
+}

@@ -35,9 +35,9 @@ fn a_claim_stands_when_it_is_read_back_as_often_as_asked_for() {
     let (mut zone, mut a) = (Zone::default(), agent("a", settling()));
     overwrite(&mut a, at(0.0), &mut zone);
     assert_eq!(starts(&overwrite(&mut a, at(60.0), &mut zone)), []);
-    assert_eq!(a.poll_timeout(), Some(at(61.0).mono_ms));
-    assert_eq!(starts(&overwrite(&mut a, at(61.0), &mut zone)), [], "once is not twice");
-    assert_eq!(starts(&overwrite(&mut a, at(61.5), &mut zone)), [fence(60, 1)]);
+    assert_eq!(a.poll_timeout(), Some(at(61.001).mono_ms));
+    assert_eq!(starts(&overwrite(&mut a, at(61.001), &mut zone)), [], "once is not twice");
+    assert_eq!(starts(&overwrite(&mut a, at(61.501), &mut zone)), [fence(60, 1)]);
     assert_eq!(zone.record().timer, EPOCH + 70, "the lease counts from the claim");
 }
 
@@ -52,11 +52,11 @@ fn of_two_that_saw_the_same_record_the_last_to_write_runs_alone() {
     a.handle(at(60.1), Event::Replaced(Ok(Replaced::Applied(zone.revision()))));
     zone.0 = vec![theirs.encode()];
     b.handle(at(60.9), Event::Replaced(Ok(Replaced::Applied(zone.revision()))));
-    let actions = overwrite(&mut a, at(61.1), &mut zone);
+    let actions = overwrite(&mut a, at(61.2), &mut zone);
     assert!(actions.contains(&Action::Notice(Notice::Lost { fence: fence(60, 1) })), "{actions:?}");
-    overwrite(&mut b, at(61.9), &mut zone);
-    assert_eq!(starts(&overwrite(&mut b, at(62.4), &mut zone)), [fence(60, 1)]);
-    assert_eq!(starts(&overwrite(&mut a, at(62.4), &mut zone)), []);
+    overwrite(&mut b, at(61.91), &mut zone);
+    assert_eq!(starts(&overwrite(&mut b, at(62.5), &mut zone)), [fence(60, 1)]);
+    assert_eq!(starts(&overwrite(&mut a, at(62.5), &mut zone)), []);
 }
 
 #[test]
@@ -73,8 +73,8 @@ fn a_claim_that_was_written_too_late_is_left_alone_until_its_lease_is_over() {
     let mut b = agent("b", settling());
     overwrite(&mut b, at(0.0), &mut zone);
     overwrite(&mut b, at(70.0), &mut zone);
-    overwrite(&mut b, at(71.0), &mut zone);
-    assert_eq!(starts(&overwrite(&mut b, at(71.5), &mut zone)), [fence(60, 2)]);
+    overwrite(&mut b, at(71.1), &mut zone);
+    assert_eq!(starts(&overwrite(&mut b, at(71.7), &mut zone)), [fence(60, 2)]);
 }
 
 #[test]
@@ -91,10 +91,10 @@ fn no_claim_rests_on_a_read_that_took_long() {
 #[test]
 fn an_end_that_could_arrive_after_the_lease_is_written_only_on_the_word_of_a_fresh_read() {
     let (mut zone, mut a) = (Zone::default(), agent("a", settling()));
-    for second in [0.0, 60.0, 61.0] {
+    for second in [0.0, 60.0, 61.1] {
         overwrite(&mut a, at(second), &mut zone);
     }
-    assert_eq!(starts(&overwrite(&mut a, at(61.5), &mut zone)), [fence(60, 1)]);
+    assert_eq!(starts(&overwrite(&mut a, at(61.7), &mut zone)), [fence(60, 1)]);
     let ours = zone.record();
     // It stands still past its lease, and another one takes the round over.
     let theirs = Record { id: "b".to_owned(), timer: EPOCH + 80, fence: Some(fence(60, 2)), ..ours };
@@ -110,8 +110,8 @@ fn a_claim_that_was_read_back_long_ago_is_read_back_again() {
     overwrite(&mut a, at(0.0), &mut zone);
     overwrite(&mut a, at(60.0), &mut zone);
     let ours = zone.observe();
-    overwrite(&mut a, at(61.0), &mut zone);
-    a.handle(at(61.5), Event::Time);
+    overwrite(&mut a, at(61.1), &mut zone);
+    a.handle(at(61.7), Event::Time);
     assert_eq!(a.poll_action(), Some(Action::Read));
     // It stands still while the answer is on its way, and another one takes the round over.
     let theirs = Record { id: "b".to_owned(), timer: EPOCH + 80, fence: Some(fence(60, 2)), ..zone.record() };

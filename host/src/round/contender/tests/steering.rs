@@ -3,7 +3,7 @@
 use super::super::steer::{Steer, Unsteered};
 use super::super::{Action, Event, Halt, Notice, Now, Rules};
 use super::{EPOCH, Zone, agent, at, fence, rules, settle, starts};
-use crate::round::{Outcome, State};
+use crate::round::{Outcome, Record, State};
 
 fn steer(zone: &mut Zone, steer: &Steer, now: Now) -> Result<(), Unsteered> {
     let new = steer.apply(&zone.record(), &rules(60), now)?;
@@ -120,4 +120,23 @@ fn a_run_does_not_go_on_when_nobody_can_say_whose_the_round_is() {
     a.handle(at(67.1), Event::Read(Err("no answer".to_owned())));
     let actions: Vec<Action> = std::iter::from_fn(|| a.poll_action()).collect();
     assert!(actions.contains(&Action::Halt(Halt::Superseded)), "{actions:?}");
+}
+
+#[test]
+fn what_was_written_holds_until_something_else_is_written_over_it_or_it_was_acted_on() {
+    let (mut zone, mut a) = (Zone::default(), agent("a", rules(60)));
+    settle(&mut a, at(0.0), &mut zone);
+    let before = zone.record();
+    let resumed = Record { paused: None, ..before.clone() };
+    let paused = Record { paused: Some("the API is down".to_owned()), ..before.clone() };
+    for (steer, other) in [(pause(), &before), (Steer::Resume, &paused), (Steer::Trigger, &before)] {
+        let over = if steer == Steer::Resume { &paused } else { &before };
+        let written = steer.apply(over, &rules(60), at(10.0)).unwrap();
+        assert!(steer.holds(&written, &written), "{steer:?}");
+        assert!(!steer.holds(&written, other), "{steer:?}");
+    }
+    assert_eq!(Steer::Resume.apply(&paused, &rules(60), at(10.0)), Ok(resumed));
+    let triggered = Steer::Trigger.apply(&before, &rules(60), at(10.0)).unwrap();
+    let claimed = Record { fence: Some(fence(10, 1)), triggered: false, ..triggered.clone() };
+    assert!(Steer::Trigger.holds(&triggered, &claimed), "an agent was quick");
 }

@@ -1,0 +1,4 @@
+//! Feeds `soloist_fuzz::target::dns_update`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| soloist_fuzz::target::dns_update::run(data));

@@ -1,0 +1,119 @@
+//! Hands and rivals at the zone: mostly garbage, and records that are nearly or wholly right.
+
+use arbitrary::{Arbitrary as _, Result, Unstructured};
+
+use super::zone::Zone;
+use crate::round::contender::steer::Steer;
+use crate::round::contender::{Now, Rules};
+use crate::round::{Fence, Outcome, Record, State};
+
+const KEYS: [&str; 14] = ["id", "timer", "timerold", "r", "a", "f", "s", "o", "m", "p", "t", "n", "h", "entryid"];
+const VALUES: [&str; 22] = [
+    "\"run\"",
+    "\"once\"",
+    "\"retry\"",
+    "\"free\"",
+    "\"idle\"",
+    "\"a\"",
+    "\"b\"",
+    "\"\"",
+    "true",
+    "false",
+    "null",
+    "0",
+    "1",
+    "2",
+    "-1",
+    "1e15",
+    "1000000",
+    "253402300799",
+    "18446744073709551615",
+    "[]",
+    "{}",
+    "\"\\u0000\"",
+];
+
+/// A hand: garbage, several records, none, an older one, or an operator who steers.
+pub(super) fn any(u: &mut Unstructured<'_>, zone: &mut Zone, rules: &Rules, now: Now) -> Result<()> {
+    let values = match u.int_in_range(0..=7)? {
+        0 => zone.older(u)?,
+        1 => Vec::new(),
+        2 | 3 => return steer(u, zone, rules, now),
+        _ => values(u, now)?,
+    };
+    zone.put(values);
+    Ok(())
+}
+
+/// What may stand at a name.
+pub(super) fn values(u: &mut Unstructured<'_>, now: Now) -> Result<Vec<Vec<u8>>> {
+    let count = if u.ratio(3, 4)? { 1 } else { u.int_in_range(0..=3)? };
+    (0..count).map(|_| value(u, now)).collect()
+}
+
+fn value(u: &mut Unstructured<'_>, now: Now) -> Result<Vec<u8>> {
+    if u.ratio(1, 4)? {
+        return Ok(<&[u8]>::arbitrary(u)?.to_vec());
+    }
+    let mut fields = vec![format!("\"id\":{}", u.choose(&["\"a\"", "\"b\""])?), format!("\"timer\":{}", time(u, now)?)];
+    for _ in 0..u.int_in_range(0..=6)? {
+        let value = if u.ratio(1, 2)? { time(u, now)? } else { (*u.choose(&VALUES)?).to_owned() };
+        fields.push(format!("\"{}\":{value}", u.choose(&KEYS)?));
+    }
+    let mut text = format!("{{{}}}", fields.join(",")).into_bytes();
+    if u.ratio(1, 8)? {
+        let place = u.int_in_range(0..=text.len() - 1)?;
+        text[place] = u8::arbitrary(u)?;
+    }
+    Ok(text)
+}
+
+fn time(u: &mut Unstructured<'_>, now: Now) -> Result<String> {
+    let seconds = now.wall_seconds();
+    Ok(match u.int_in_range(0..=3)? {
+        0 => seconds.saturating_add_signed(i64::from(i8::arbitrary(u)?)),
+        1 => seconds.saturating_add_signed(i64::from(i32::arbitrary(u)?)),
+        2 => seconds / 60 * 60,
+        _ => u64::arbitrary(u)?,
+    }
+    .to_string())
+}
+
+fn steer(u: &mut Unstructured<'_>, zone: &mut Zone, rules: &Rules, now: Now) -> Result<()> {
+    let steer = match u.int_in_range(0..=2)? {
+        0 => Steer::Pause { reason: "why".to_owned() },
+        1 => Steer::Resume,
+        _ => Steer::Trigger,
+    };
+    if let Ok(Some(record)) = zone.observe().opened(&rules.seal)
+        && let Ok(new) = steer.apply(&record, rules, now)
+    {
+        let value = rules.seal.seal(&new);
+        assert_eq!(rules.seal.open(&value), Ok(new), "what an operator writes can be read");
+        zone.put(vec![value]);
+    }
+    Ok(())
+}
+
+/// Another agent writes its part of a round, by its own clock and rules.
+pub(super) fn rival(u: &mut Unstructured<'_>, zone: &mut Zone, rules: &Rules, now: Now) -> Result<()> {
+    let seen = zone.observe().opened(&rules.seal);
+    let mut record = match seen {
+        Ok(Some(record)) => record,
+        _ if zone.values().is_empty() || u.ratio(1, 4)? => Record::new("b", now.wall_seconds()),
+        _ => return Ok(()),
+    };
+    record.id = (*u.choose(&["b", "c", "me"])?).to_owned();
+    record.state = *u.choose(&[State::Idle, State::Running, State::Once, State::Retry, State::Free])?;
+    record.timer = now.wall_seconds().saturating_add_signed(i64::from(i16::arbitrary(u)?));
+    let due = rules.schedule.at_or_before(now.wall_seconds());
+    record.fence = match record.fence {
+        Some(fence) if u.ratio(1, 2)? => Some(Fence { attempt: fence.attempt.saturating_add(1), ..fence }),
+        _ => Some(Fence { round: due, attempt: u.int_in_range(1..=3)? }),
+    };
+    // No agent gives back an attempt that it has not begun.
+    record.returned = record.returned.min(record.fence.map_or(0, |fence| fence.attempt - 1));
+    record.outcome = u.ratio(1, 2)?.then_some(Outcome::Retry);
+    zone.put(vec![rules.seal.seal(&record)]);
+    Ok(())
+}
