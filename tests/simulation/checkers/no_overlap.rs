@@ -1,7 +1,10 @@
-//! A run has stopped, by itself or because its lease lapsed on its agent's clock, before the next one starts.
+//! A run has stopped, by itself or because its lease lapsed on its agent's clock, before the next one starts: another
+//! attempt of the same round, or another round.
 //!
-//! Clocks that differ may let runs overlap by as much. A hand that writes another record lets the next round start
-//! beside a run that cannot know of it yet, but never another attempt of the same round.
+//! The bound: runs overlap by no more than the clocks differ by which the agents go ([`Options::skew_ms`]): not at all where
+//! they agree; by what wall clocks differ where the arbiter's clock cannot tell; and where they are wild by twice a second,
+//! 20 ms and the time of an exchange, which is what the arbiter's clock leaves open. A hand that writes another record lets
+//! the next round start beside a run that cannot know of it yet, but never another attempt of the same round.
 
 use soloist::round::Fence;
 

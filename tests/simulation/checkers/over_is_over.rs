@@ -1,4 +1,6 @@
-//! A round of which the end stands in the record, or a later one's, is never run again, whatever a hand did.
+//! A round of which the end was written over its claim, or a later one's, is never run again.
+//!
+//! Where a hand deletes the record of a run under way, the one that is created in its place ends nothing.
 
 use soloist::round::State;
 
@@ -18,7 +20,7 @@ impl Checker for OverIsOver {
 
     fn see(&mut self, _: u64, happening: &Happening) -> Result<(), String> {
         match happening {
-            Happening::Written(written) if written.new.state == State::Idle => {
+            Happening::Written(written) if written.new.state == State::Idle && !written.is_over_a_hand => {
                 self.over = self.over.max(written.new.fence.map(|fence| fence.round));
             }
             Happening::Started { agent, fence, .. } if Some(fence.round) <= self.over => {
