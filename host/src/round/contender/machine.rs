@@ -43,6 +43,8 @@ pub struct Contender {
     newest: u64,
     /// Failures to reach the arbiter, in a row.
     troubles: u32,
+    /// Bids that were refused, in a row, each of them made on what was read after the one before.
+    refusals: u32,
     stop: Stop,
     actions: VecDeque<Action>,
 }
@@ -145,6 +147,7 @@ impl Contender {
             read_ms: now.mono_ms,
             newest: 0,
             troubles: 0,
+            refusals: 0,
             stop: Stop::No,
             actions: VecDeque::new(),
         }

@@ -62,7 +62,7 @@ impl Steer {
             Self::Trigger => {
                 new.triggered = true;
                 // A round of its own, which is none of those before.
-                let last = record.fence.map_or(0, |fence| fence.round);
+                let last = record.fence.map_or(record.timerold, |fence| fence.round);
                 new.timer = if record.state == State::Idle { seconds.max(last + 1) } else { seconds };
             }
         }

@@ -77,7 +77,8 @@ pub(super) fn horizon(rules: &Rules, now: u64) -> u64 {
 fn next_round(record: &Record, due: u64, last: Option<Fence>, rules: &Rules, now: u64) -> Verdict {
     let last = last.map(|last| last.round);
     let round = if record.triggered {
-        record.timer.max(last.map_or(0, |last| last + 1))
+        // Without a fence, the last round is no later than the time at which it began.
+        record.timer.max(last.unwrap_or(0).max(record.fence.map_or(record.timerold, |fence| fence.round)) + 1)
     } else {
         scheduled(due, last, rules, now)
     };

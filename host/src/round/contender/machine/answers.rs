@@ -7,7 +7,7 @@ use rand::Rng;
 use super::super::compose::{self, Lease};
 use super::super::verdict::{Verdict, verdict};
 use super::super::{Action, Halt, Notice, Now};
-use super::{Bid, Contender, Intent, Phase, Run, Stop};
+use super::{Bid, Contender, Intent, Phase, Run, Stop, TROUBLE};
 use crate::round::{Fence, Observation, Outcome, Record, Replaced, Revision, State, Unreadable};
 
 /// How long an agent looks away from the run of another one, at least.
@@ -67,7 +67,9 @@ impl Contender {
             && record.state.is_running()
             && (record.fence.is_none() || record.fence != self.abandoned)
         {
-            // A run that was stopped, or a claim that was given up as unknown and was applied after all.
+            // A run that was stopped, or a claim that was given up as unknown and was applied after all. It is never bid for
+            // again, whatever an old copy of the record says.
+            self.highest = self.highest.max(record.fence.filter(|fence| fence.round <= now.wall_seconds()));
             return self.clear(now, observation.revision.clone(), record.clone());
         }
         if self.stop != Stop::No {
@@ -88,6 +90,7 @@ impl Contender {
         match verdict {
             Err(unreadable) => self.unreadable(now, unreadable),
             Ok(Verdict::Wait(until)) => {
+                self.refusals = 0;
                 self.sleep_until(now, until);
                 let is_under_way = record.state == State::Running && record.timer > now.wall_seconds();
                 // What is older than what was seen before may be a copy that is behind.
@@ -199,6 +202,12 @@ impl Contender {
                 return self.ask(bid);
             }
             self.lost(&bid);
+            self.refusals = if bid.refused { self.refusals.saturating_add(1) } else { 0 };
+            if self.refusals > 1 {
+                // What is read and what is compared may be two copies: the next bid is not made at once.
+                let wait = self.drawn(TROUBLE.after(self.refusals));
+                return self.sleep(now, wait);
+            }
             self.decide(now, observation);
         } else if bid.refused {
             bid.refused = false;
@@ -247,7 +256,7 @@ impl Contender {
     }
 
     fn applied(&mut self, now: Now, bid: Bid, revision: Revision) {
-        self.troubles = 0;
+        (self.troubles, self.refusals) = (0, 0);
         // A claim counts when it is known to stand.
         if bid.intent != Intent::Claim {
             self.count(&bid.record);

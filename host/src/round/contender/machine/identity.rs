@@ -22,10 +22,11 @@ impl Hash for Contender {
             read_ms,
             newest,
             troubles,
+            refusals,
             stop,
             actions: _,
         } = self;
         (id, module, phase, run, started, ended, highest).hash(state);
-        (abandoned, pause, read_ms, newest, troubles, stop).hash(state);
+        (abandoned, pause, read_ms, newest, troubles, refusals, stop).hash(state);
     }
 }

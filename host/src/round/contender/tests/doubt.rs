@@ -209,3 +209,61 @@ fn a_run_that_ended_well_is_not_written_as_stopped_on_the_word_of_an_old_copy() 
     }
     assert_eq!((zone.record().state, zone.record().outcome), (State::Idle, Some(Outcome::Ok)));
 }
+
+#[test]
+fn a_fence_that_was_given_back_is_not_won_again_on_the_word_of_old_copies() {
+    let (mut zone, mut a) = (Zone::default(), agent("a", rules(60)));
+    settle(&mut a, at(0.0), &mut zone);
+    let behind = zone.observe();
+    let (expected, record) = until_replace(&mut a, at(60.0), &zone);
+    zone.replace(&expected, &record);
+    let claimed = zone.observe();
+    a.handle(at(60.0), Event::Replaced(Ok(Replaced::Unknown("no answer".to_owned()))));
+    // It is seen as ours when it is no use any more, and is given back; then come the old copies.
+    let mut seen = vec![behind.clone(), claimed.clone(), behind, claimed];
+    for second in [60.0, 60.1, 60.2, 60.4, 60.8] {
+        a.handle(at(second), Event::Time);
+        while let Some(action) = a.poll_action() {
+            match action {
+                Action::Read => {
+                    let copy = if seen.is_empty() { zone.observe() } else { seen.remove(0) };
+                    a.handle(at(second), Event::Read(Ok(copy)));
+                }
+                Action::Replace { expected, record, .. } => {
+                    let outcome = zone.replace(&expected, &record);
+                    a.handle(at(second), Event::Replaced(Ok(outcome)));
+                }
+                Action::Start { fence: started, .. } => {
+                    let record = zone.record();
+                    assert_eq!((record.fence, record.state), (Some(started), State::Running), "it was given back");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn bids_that_are_refused_again_and_again_are_not_made_at_once() {
+    let (mut zone, mut a) = (Zone::default(), agent("a", rules(60)));
+    settle(&mut a, at(0.0), &mut zone);
+    zone.put(&format!(r#"{{"id":"x","timer":{},"timerold":1,"r":{EPOCH},"a":3,"s":"run"}}"#, EPOCH + 5));
+    let mut asked = 0;
+    a.handle(at(30.0), Event::Time);
+    while let Some(action) = a.poll_action() {
+        match action {
+            Action::Read => {
+                // Each read shows another copy, and none of them is the one that is compared.
+                let revision = Revision::Exact(vec![asked].into());
+                a.handle(at(30.0), Event::Read(Ok(Observation { revision, ..zone.observe() })));
+            }
+            Action::Replace { .. } => {
+                asked += 1;
+                assert!(asked < 10, "it asks without a pause");
+                a.handle(at(30.0), Event::Replaced(Ok(Replaced::Conflict)));
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(asked, 2);
+}

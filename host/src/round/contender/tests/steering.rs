@@ -99,6 +99,15 @@ fn a_second_trigger_in_the_second_of_a_round_is_a_round_of_its_own() {
 }
 
 #[test]
+fn a_trigger_in_the_second_of_a_round_that_left_no_fence_is_a_round_of_its_own() {
+    let mut zone = Zone::default();
+    zone.put(&format!(r#"{{"id":"x","timer":{},"timerold":{}}}"#, EPOCH + 120, EPOCH + 60));
+    steer(&mut zone, &Steer::Trigger, at(60.2)).unwrap();
+    let mut a = agent("a", rules(60));
+    assert_eq!(starts(&settle(&mut a, at(90.2), &mut zone)), [fence(61, 1)]);
+}
+
+#[test]
 fn there_is_nothing_to_take_back_twice() {
     let (mut zone, mut a) = (Zone::default(), agent("a", rules(60)));
     settle(&mut a, at(0.0), &mut zone);
