@@ -371,7 +371,7 @@ fn one_agent_with_a_wrong_key() {
         stage.nothing_is_lost("one agent of four with a wrong key").await;
         assert_eq!(stage.ran_by("wrong", 0), 0);
         let said = |event: &Event| {
-            event.agent == "wrong" && event.text("kind") == "write" && event.text("message").contains("BADSIG")
+            event.agent == "wrong" && event.text("kind") == "read" && event.text("message").contains("BADSIG")
         };
         assert!(stage.fleet.log().first(said).is_some(), "it says what is wrong");
     });
