@@ -2,6 +2,9 @@
 
 #[path = "../../../../host/src/arbiter/error.rs"]
 mod error;
+#[allow(dead_code, reason = "not every part of it is fuzzed")]
+#[path = "../../../../host/src/arbiter/options.rs"]
+mod options;
 pub mod rfc2136;
 #[allow(dead_code, reason = "not every part of it is fuzzed")]
 #[path = "../../../../host/src/arbiter/tsig.rs"]

@@ -12,6 +12,7 @@ use hickory_proto::rr::Name;
 
 use self::answer::{Asked, Signed};
 use super::Error;
+use super::options::bare;
 use super::tsig::Key;
 use crate::round::{Observation, Replaced, Revision};
 
@@ -59,9 +60,4 @@ impl Judge {
         let signed = Signed::check(answer, &self.key.signer(), mac);
         answer::of_update(answer, &signed, &[message::txt(b"new")], &self.asked)
     }
-}
-
-/// A name as people write it: without the dot at its end.
-fn bare(name: &Name) -> String {
-    name.to_string().trim_end_matches('.').to_owned()
 }
