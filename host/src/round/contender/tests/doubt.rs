@@ -231,7 +231,7 @@ fn a_fence_that_was_given_back_is_not_bid_for_again_on_the_word_of_an_old_copy()
         match action {
             Action::Read => a.handle(at(60.5), Event::Read(Ok(behind.clone()))),
             Action::Replace { record, .. } => {
-                assert_ne!((record.fence, record.state), (Some(fence(60, 1)), State::Running))
+                assert_ne!((record.fence, record.state), (Some(fence(60, 1)), State::Running));
             }
             _ => {}
         }
