@@ -31,11 +31,12 @@ fn feed((name, run): &Target, input: &[u8], kept: Option<&Path>) {
     if catch_unwind(AssertUnwindSafe(|| run(input))).is_ok() {
         return;
     }
-    let path = kept.map(Path::to_owned).unwrap_or_else(|| {
+    let unkept = || {
         let folder = root().join("artifacts").join(name);
         fs::create_dir_all(&folder).expect("the artifacts have a folder");
         folder.join("quick")
-    });
+    };
+    let path = kept.map_or_else(unkept, Path::to_owned);
     if kept.is_none() {
         fs::write(&path, input).expect("an input can be kept");
     }

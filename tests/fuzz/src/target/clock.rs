@@ -5,6 +5,11 @@ use arbitrary::{Arbitrary as _, Result, Unstructured};
 
 use crate::round::{ArbiterClock, Shown};
 
+/// How far the clocks may drift apart, in millionths of the time that passes, and how late a second may change, in
+/// milliseconds: what the arbiter's clock allows for.
+const DRIFT_PPM: u64 = 200;
+const LATE_MS: u64 = 20;
+
 /// Shows answers, true ones and others.
 pub fn run(data: &[u8]) {
     let _ = show(&mut Unstructured::new(data));
@@ -13,15 +18,21 @@ pub fn run(data: &[u8]) {
 fn show(u: &mut Unstructured<'_>) -> Result<()> {
     let (mut clock, mut is_true) = (ArbiterClock::new(), true);
     // By how much the arbiter's clock is ahead of the monotonic one.
-    let ahead_ms = u.int_in_range(0..=4_000_000_000_000)?;
+    let mut ahead_ms: u64 = u.int_in_range(0..=4_000_000_000_000)?;
     let mut mono_ms = u64::from(u32::arbitrary(u)?);
     while !u.is_empty() {
-        mono_ms = mono_ms.saturating_add(u64::from(u32::arbitrary(u)?));
+        let passed_ms = u64::from(u32::arbitrary(u)?);
+        mono_ms += passed_ms;
+        let apart_ms = (passed_ms * DRIFT_PPM / 1_000_000).cast_signed();
+        ahead_ms = ahead_ms.saturating_add_signed(*u.choose(&[0, apart_ms, -apart_ms])?);
         let sent_ms = mono_ms;
         mono_ms += u64::from(u16::arbitrary(u)?);
         let at_ms = u.int_in_range(sent_ms..=mono_ms)?;
         if u.ratio(7, 8)? {
-            clock.saw(Shown { sent_ms, received_ms: mono_ms, second: (ahead_ms + at_ms) / 1000 });
+            let second = (ahead_ms + at_ms).saturating_sub(u.int_in_range(0..=LATE_MS)?) / 1000;
+            let more = if u.ratio(3, 4)? { 0 } else { u.int_in_range(0..=60)? };
+            let second = second.saturating_sub(u.int_in_range(0..=more)?);
+            clock.saw_from(Shown { sent_ms, received_ms: mono_ms, second }, more);
         } else {
             is_true = false;
             clock.saw(Shown {

@@ -6,6 +6,7 @@ pub mod dns_query;
 pub mod dns_update;
 pub mod record;
 pub mod schedule;
+pub mod seal;
 pub mod tsig_key;
 pub mod zone_journal;
 pub mod zone_update;
@@ -21,6 +22,7 @@ pub const ALL: &[Target] = &[
     ("dns_update", dns_update::run),
     ("record", record::run),
     ("schedule", schedule::run),
+    ("seal", seal::run),
     ("tsig_key", tsig_key::run),
     ("zone_journal", zone_journal::run),
     ("zone_update", zone_update::run),

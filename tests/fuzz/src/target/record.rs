@@ -2,7 +2,7 @@
 
 use crate::round::{
     MAX_ATTEMPT, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_RECORD_BYTES, MAX_TIME, Observation, Record,
-    Revision, State,
+    Revision, State, Unreadable,
 };
 
 /// Decodes, encodes and decodes again.
@@ -15,6 +15,10 @@ pub fn run(data: &[u8]) {
     };
     assert!(data.len() <= MAX_RECORD_BYTES);
     check(&record);
+    let padded = [data, &vec![b' '; MAX_RECORD_BYTES - data.len()]].concat();
+    assert_eq!(Record::decode(&padded).as_ref(), Ok(&record), "spaces say nothing");
+    let long = [&padded[..], b" "].concat();
+    assert_eq!(Record::decode(&long), Err(Unreadable::TooLong(long.len())), "no longer record is read");
     let text = record.encode();
     assert!(text.len() <= MAX_RECORD_BYTES, "what was read can be written: {} bytes", text.len());
     let again = Record::decode(&text).expect("what was encoded decodes");

@@ -5,9 +5,17 @@ use crate::arbiter::tsig::{Algorithm, Key, KeyError};
 /// What an error calls the text.
 const ORIGIN: &str = "the key file `k`";
 
-/// Reads the text as a key of each algorithm.
+/// Reads the text as a key file, and once more without its last secret.
 pub fn run(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
+    read(text);
+    if let Some((before, _)) = text.rsplit_once("secret") {
+        read(before);
+    }
+}
+
+/// Reads the text as a key of each algorithm.
+fn read(text: &str) {
     for algorithm in [Algorithm::HmacSha256, Algorithm::HmacSha384, Algorithm::HmacSha512] {
         match Key::new("soloist", algorithm, text, ORIGIN) {
             Ok(key) => {

@@ -11,14 +11,13 @@ use arbitrary::{Arbitrary as _, Result, Unstructured};
 use self::watch::{Asked, Watched};
 use self::zone::Zone;
 use crate::round::contender::{Event, Missed, Now};
-use crate::round::{Observation, Outcome, Record, Replaced};
-use crate::target::schedule::LAST;
+use crate::round::{MAX_TIME, Observation, Outcome, Record, Replaced};
 
 /// The most that happens in one input.
 const MOST_STEPS: usize = 500;
 
-/// The last moment of the wall clock, in milliseconds.
-const LAST_WALL_MS: u64 = LAST * 1000;
+/// The last moment of the wall clock, in milliseconds: about the year 8980, before the calendars of cron expressions end.
+const LAST_WALL_MS: u64 = (MAX_TIME - 1020 * 366 * 86_400) * 1000;
 
 /// Plays what the bytes say.
 pub fn run(data: &[u8]) {
@@ -67,8 +66,8 @@ impl World {
             5..=7 => self.answer_truly(),
             8 => self.answer_badly(u)?,
             9 => self.answer_falsely(u)?,
-            10 => hand::any(u, &mut self.zone, self.watched.rules(), self.now)?,
-            11 => hand::rival(u, &mut self.zone, self.watched.rules(), self.now)?,
+            10 => hand::any(u, &mut self.zone, &mut self.watched, self.now)?,
+            11 => hand::rival(u, &mut self.zone, &mut self.watched, self.now)?,
             12 => self.zone.apply_late(),
             13 => self.end(outcome(u)?),
             14 => {
@@ -149,7 +148,11 @@ impl World {
         match self.watched.take_asked() {
             None => {}
             Some(Asked::Read) => {
-                let values = if u.ratio(1, 2)? { self.zone.older(u)? } else { hand::values(u, self.now)? };
+                let values = if u.ratio(1, 2)? {
+                    self.zone.older(u)?
+                } else {
+                    hand::values(u, &self.zone, &mut self.watched, self.now)?
+                };
                 self.show(Zone::of(values).observe());
             }
             Some(Asked::Replace { value, .. }) => {
@@ -178,7 +181,9 @@ impl World {
             return;
         }
         let hand = Record::new("hand", self.now.wall_seconds());
-        self.zone.put(vec![self.watched.rules().seal.seal(&hand)]);
+        let newest = self.watched.newest_made();
+        let hand = self.watched.rules().seal.numbered(hand, newest, self.now.wall_ms);
+        self.zone.put(vec![self.watched.seal(&hand)]);
         if !self.watched.is_stopped() {
             self.watched.handle(self.now, Event::Module(Some("0123456789ab".to_owned())));
         }

@@ -2,14 +2,19 @@
 
 use arbitrary::{Arbitrary as _, Result, Unstructured};
 
-use crate::round::Schedule;
 use crate::round::contender::{Backoff, Delivery, Missed, Rules, Settle};
-use crate::target::schedule;
+use crate::round::{Schedule, Seal};
+use crate::target::{schedule, seal};
 
 /// The longest lease: of the longest timeout and the margin.
 const MOST_LEASE_MS: u64 = 86_405_000;
 
 pub(super) fn any(u: &mut Unstructured<'_>) -> Result<Rules> {
+    let seal = if u.ratio(5, 8)? { Seal::none() } else { seal::any(u)? };
+    Ok(Rules { seal, ..unsealed(u)? })
+}
+
+fn unsealed(u: &mut Unstructured<'_>) -> Result<Rules> {
     let minute = Schedule::every(60).expect("a minute is an interval");
     let schedule = if u.ratio(1, 2)? { minute } else { schedule::schedule(u)?.unwrap_or(minute) };
     if u.ratio(1, 4)? {

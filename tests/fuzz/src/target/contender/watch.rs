@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::round::contender::{Action, Contender, Event, Now, Rules, readable};
-use crate::round::{Fence, MAX_RECORD_BYTES, Observation, Record, Replaced, Revision, State};
+use crate::round::{Fence, MAX_RECORD_BYTES, Observation, Record, Replaced, Revision, Sealed, State};
 
 /// The contender's own id.
 pub(super) const ME: &str = "me";
@@ -43,6 +43,10 @@ pub(super) struct Watched {
     /// What the contender was shown, by revision.
     shown: HashMap<Revision, Vec<Vec<u8>>>,
     bids: HashMap<Vec<u8>, Bid>,
+    /// What was sealed by those who have a key, whatever the seal itself says.
+    made: HashMap<Vec<u8>, Record>,
+    /// The highest count of a record of others that the contender was shown.
+    newest: u64,
     /// The run under way and the end of its lease, on the monotonic clock.
     run: Option<(Fence, u64)>,
     last: Option<Fence>,
@@ -63,6 +67,8 @@ impl Watched {
             answering: None,
             shown: HashMap::from([(Revision::Absent, Vec::new())]),
             bids: HashMap::new(),
+            made: HashMap::new(),
+            newest: 0,
             run: None,
             last: None,
             starts: 0,
@@ -75,6 +81,22 @@ impl Watched {
 
     pub(super) const fn rules(&self) -> &Rules {
         &self.rules
+    }
+
+    /// Seals a record as one who has the key.
+    pub(super) fn seal(&mut self, record: &Record) -> Vec<u8> {
+        self.vouch(self.rules.seal.seal(record), record)
+    }
+
+    /// Takes note of what somebody sealed who has a key.
+    pub(super) fn vouch(&mut self, value: Vec<u8>, record: &Record) -> Vec<u8> {
+        self.made.insert(value.clone(), record.clone());
+        value
+    }
+
+    /// The highest count that anybody wrote.
+    pub(super) fn newest_made(&self) -> u64 {
+        self.made.values().filter_map(|record| record.count).max().unwrap_or(0)
     }
 
     pub(super) const fn is_running(&self) -> bool {
@@ -132,6 +154,26 @@ impl Watched {
         {
             bid.is_known = true;
             bid.reads += 1;
+        } else if let [value] = seen.values.as_slice()
+            && let Some(record) = self.made.get(value)
+        {
+            self.newest = self.newest.max(record.count.unwrap_or(0));
+        }
+    }
+
+    /// Nothing is acted on that was not sealed by somebody who has a key, or that was put back.
+    fn check_seal(&self, base: &Observation) {
+        let seal = &self.rules.seal;
+        let [value] = base.values.as_slice() else { return };
+        if seal.key_id().is_none() {
+            return;
+        }
+        let made = self.made.get(value);
+        let may_be_plain = seal.accepts_unsealed() && Sealed::of(value).is_none();
+        assert!(made.is_some() || may_be_plain, "nobody sealed it: {}", String::from_utf8_lossy(value));
+        if !seal.accepts_unsealed() && self.rules.settle.is_none() && !self.bids.contains_key(value) {
+            let count = made.and_then(|record| record.count).unwrap_or(0);
+            assert!(count >= self.newest, "it was put back: {count}, and {} before", self.newest);
         }
     }
 
@@ -183,6 +225,8 @@ impl Watched {
         let values = self.shown.get(expected).expect("only what was shown is replaced");
         let base = Observation { revision: expected.clone(), values: values.clone() };
         let old = base.opened(&self.rules.seal).expect("nothing unreadable is written over");
+        self.check_seal(&base);
+        assert_eq!(self.seal(record), value, "what is written is sealed");
         if let Some(old) = &old {
             assert_eq!(old.extra, record.extra, "the fields of others are kept");
         } else {
@@ -241,7 +285,7 @@ impl Watched {
             assert!(now_ms < until_ms, "the run of {fence} goes on without a lease");
             assert!(timeout.is_some_and(|at| at <= until_ms), "nobody looks when the lease of {fence} ends");
         }
-        let settle_ms = self.rules.settle.map_or(0, |settle| settle.wait_ms);
+        let settle_ms = self.rules.settle.map_or(0, |settle| settle.wait_ms + 1);
         let most_ms = self.rules.reread_ms.max(self.rules.lease_ms).max(settle_ms).max(MOST_TROUBLE_MS);
         match timeout {
             Some(at) => assert!(at <= now_ms + most_ms, "a wait of {} ms", at - now_ms),
