@@ -45,7 +45,7 @@ impl Now {
 
     /// The moment, on the monotonic clock, at which the wall clock shows this second, unless it jumps.
     const fn mono_at(self, wall_seconds: u64) -> u64 {
-        self.mono_ms + (wall_seconds * 1000).saturating_sub(self.wall_ms)
+        self.mono_ms.saturating_add(wall_seconds.saturating_mul(1000).saturating_sub(self.wall_ms))
     }
 }
 

@@ -2,7 +2,7 @@
 //! replacement of the record that was read; an agent that holds a round keeps it.
 
 use super::{Now, Rules};
-use crate::round::{Record, State};
+use crate::round::{MAX_TIME, Record, State};
 
 /// What an operator wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +52,7 @@ impl Steer {
             Self::Resume => {
                 new.paused.take().ok_or(Unsteered::IsNotPaused)?;
                 if record.state == State::Idle && !record.triggered && record.timer <= seconds {
-                    new.timer = rules.schedule.after(seconds);
+                    new.timer = rules.schedule.after(seconds).min(MAX_TIME - 1);
                 }
             }
             Self::Trigger if record.state.is_running() && seconds < record.timer => {
