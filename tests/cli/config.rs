@@ -25,6 +25,24 @@ fn the_example_of_the_documentation_is_a_good_configuration() {
 }
 
 #[test]
+fn the_configuration_in_the_readme_is_a_good_one() {
+    let readme = include_str!("../../README.md");
+    let (_, block) = readme.split_once("\n    [agent]\n").expect("it begins with the agent");
+    let (block, _) = block.split_once("\n**Cron.**").expect("it ends before what is said of cron");
+    let lines = block.lines().filter_map(|line| line.strip_prefix("    "));
+    // There is no such certificate here.
+    let lines: Vec<&str> = lines.filter(|line| !line.starts_with("ca-file")).collect();
+    let shell = Shell::new();
+    shell.write("soloist.toml", format!("[agent]\n{}", lines.join("\n")));
+    shell.write("slack.token", "xoxb-1");
+    shell.write("ops.webhook", "https://hooks.slack.com/services/T/B/x");
+    let made = shell.output(&["seal", "key", "--out", "soloist-seal.key"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let checked = shell.output(&["run", "--check"]);
+    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
 fn line_ends_and_marks_of_other_systems_are_taken() {
     let shell = Shell::new();
     for text in [EXAMPLE.replace('\n', "\r\n"), format!("\u{feff}{EXAMPLE}")] {
