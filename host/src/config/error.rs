@@ -61,17 +61,8 @@ pub enum ConfigError {
         path: PathBuf,
         /// Where in it: `[seal] keys`.
         place: &'static str,
-        /// Why.
-        #[source]
-        error: SecretError,
-    },
-    /// The key of the arbiter's API cannot be had.
-    #[error("{path}: [arbiter] {key}", path = path.display())]
-    ApiKey {
-        /// Which file.
-        path: PathBuf,
-        /// The key in it that says where the API's is.
-        key: &'static str,
+        /// What to try.
+        hint: Option<String>,
         /// Why.
         #[source]
         error: SecretError,
@@ -94,9 +85,7 @@ pub(super) enum Problem {
     /// The TSIG key cannot be had.
     Key(KeyError),
     /// A secret cannot be had.
-    Secret { place: &'static str, error: SecretError },
-    /// The key of the arbiter's API cannot be had.
-    ApiKey { key: &'static str, error: SecretError },
+    Secret { place: &'static str, hint: Option<String>, error: SecretError },
 }
 
 impl From<KeyError> for Problem {
@@ -125,8 +114,7 @@ impl Problem {
         match self {
             Self::Value { place, problem, hint } => ConfigError::Invalid { path, place, problem, hint },
             Self::Key(error) => ConfigError::Key { path, error },
-            Self::Secret { place, error } => ConfigError::Secret { path, place, error },
-            Self::ApiKey { key, error } => ConfigError::ApiKey { path, key, error },
+            Self::Secret { place, hint, error } => ConfigError::Secret { path, place, hint, error },
         }
     }
 }
@@ -143,11 +131,9 @@ impl ConfigError {
     /// What to try, where there is something better than the message.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Syntax { hint, .. } | Self::Invalid { hint, .. } => hint.clone(),
+            Self::Syntax { hint, .. } | Self::Invalid { hint, .. } | Self::Secret { hint, .. } => hint.clone(),
             Self::Unreadable { path, error } => unreadable(path, error.kind()),
             Self::Key { error, .. } => key(error),
-            Self::Secret { error, .. } => Some(seal_key(error)),
-            Self::ApiKey { error, .. } => api_key(error),
             Self::NoSuchJob { names, .. } if names.is_empty() => {
                 Some("it has no jobs: `[job.NAME]` begins one".to_owned())
             }
@@ -193,25 +179,19 @@ fn key(error: &KeyError) -> Option<String> {
     })
 }
 
-/// What to try where the key of a seal cannot be had.
-fn seal_key(error: &SecretError) -> String {
-    match error {
-        SecretError::File { path, .. } if is_forbidden(error).is_none() => {
-            format!("`soloist seal key --out {}` makes one", path.display())
-        }
-        SecretError::Unusable { .. } => "`soloist seal key` shows what one looks like".to_owned(),
-        error => is_forbidden(error).unwrap_or_default(),
-    }
-}
-
-/// What to try where the key of an API cannot be had.
-fn api_key(error: &SecretError) -> Option<String> {
-    match error {
-        SecretError::File { .. } if is_forbidden(error).is_none() => {
-            Some("it holds the key alone: what PowerDNS has as `api-key`".to_owned())
-        }
-        error => is_forbidden(error),
-    }
+/// A secret that cannot be had. Where a file of it is not there, `made` says how it is come by; `unusable`, what it looks like.
+pub(super) fn secret(
+    place: &'static str,
+    error: SecretError,
+    made: impl Fn(&Path) -> String,
+    unusable: Option<&str>,
+) -> Problem {
+    let hint = match &error {
+        SecretError::File { path, .. } => Some(is_forbidden(&error).unwrap_or_else(|| made(path))),
+        SecretError::Environment { .. } => is_forbidden(&error),
+        SecretError::Unusable { .. } => unusable.map(str::to_owned),
+    };
+    Problem::Secret { place, hint, error }
 }
 
 /// What to try where a secret is not given to this process.

@@ -14,7 +14,7 @@ use super::{domain, within};
 use crate::arbiter::powerdns::{self, ApiKey};
 use crate::arbiter::tsig::{Algorithm, Key};
 use crate::capability::SecretSource;
-use crate::config::error::{Problem, invalid, nearest};
+use crate::config::error::{Problem, invalid, nearest, secret};
 use crate::config::{Arbiter, MAX_SETTLE, MAX_TTL, raw};
 
 pub(in crate::config) fn arbiter(raw: raw::Arbiter, base: &Path) -> Result<Arbiter, Problem> {
@@ -124,7 +124,7 @@ fn url(text: &str) -> Result<Url, Problem> {
 
 fn api_key(file: Option<PathBuf>, variable: Option<String>, base: &Path) -> Result<ApiKey, Problem> {
     const HINT: &str = "write `api-key-file = \"powerdns.key\"`, or `api-key-env = \"POWERDNS_API_KEY\"`";
-    let (place, key, source) = match (file, variable) {
+    let (place, source) = match (file, variable) {
         (Some(file), None) if !base.join(&file).exists() && may_be_an_api_key(&file.to_string_lossy()) => {
             return Err(invalid(
                 "[arbiter] api-key-file",
@@ -132,14 +132,15 @@ fn api_key(file: Option<PathBuf>, variable: Option<String>, base: &Path) -> Resu
             )
             .hint("put the key in a file of its own, readable by the agent only, and write the file's name there"));
         }
-        (Some(file), None) => ("[arbiter] api-key-file", "api-key-file", SecretSource::File(file)),
-        (None, Some(variable)) => ("[arbiter] api-key-env", "api-key-env", SecretSource::Env(variable)),
+        (Some(file), None) => ("[arbiter] api-key-file", SecretSource::File(file)),
+        (None, Some(variable)) => ("[arbiter] api-key-env", SecretSource::Env(variable)),
         (None, None) => return Err(invalid("[arbiter]", "there is no API key").hint(HINT)),
         (Some(_), Some(_)) => {
             return Err(invalid("[arbiter]", "there are both `api-key-file` and `api-key-env`").hint(HINT));
         }
     };
-    let secret = source.resolve("the API key", base).map_err(|error| Problem::ApiKey { key, error })?;
+    let alone = |_: &Path| "it holds the key alone: what PowerDNS has as `api-key`".to_owned();
+    let secret = source.resolve("the API key", base).map_err(|error| secret(place, error, alone, None))?;
     ApiKey::new(secret.expose()).ok_or_else(|| invalid(place, "the key has characters that no HTTP header can hold"))
 }
 

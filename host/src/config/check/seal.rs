@@ -5,7 +5,7 @@ use std::path::Path;
 use hickory_proto::rr::Name;
 
 use crate::capability::{SecretError, SecretSource};
-use crate::config::error::{Problem, invalid, nearest};
+use crate::config::error::{Problem, invalid, nearest, secret};
 use crate::config::{Seals, raw};
 use crate::round::{Form, MAX_SEAL_KEYS, Seal, SealKey};
 
@@ -44,7 +44,9 @@ fn read_key(source: &SecretSource, base: &Path) -> Result<SealKey, Problem> {
         let problem = "it names a file or an environment variable, and a key seems to stand there itself";
         return Err(invalid("[seal] keys", problem).hint("put the key in a file of its own, and write its name there"));
     }
-    seal_key(source, base).map_err(|error| Problem::Secret { place: "[seal] keys", error })
+    let made = |path: &Path| format!("`soloist seal key --out {}` makes one", path.display());
+    let unusable = Some("`soloist seal key` shows what one looks like");
+    seal_key(source, base).map_err(|error| secret("[seal] keys", error, made, unusable))
 }
 
 /// The key that stands in a file or the environment.
