@@ -20,12 +20,11 @@ use serde::Serialize;
 
 use crate::__bindings::soloist::job::slack as host;
 
-/// Posts a text to a channel. Gives the message's time stamp (`ts`) where Slack tells it: with a bot token, not with a
-/// webhook.
+/// Posts a text to a channel. Gives where it stands, if Slack tells it: with a bot token, not with a webhook.
 ///
 /// # Errors
 /// The message was not posted, or may not have been: see [`Error`].
-pub fn post(channel: impl Into<String>, text: impl Into<String>) -> Result<Option<String>, Error> {
+pub fn post(channel: impl Into<String>, text: impl Into<String>) -> Result<Option<Posted>, Error> {
     Message::new(channel, text).post()
 }
 
@@ -36,12 +35,22 @@ pub struct Message {
     channel: String,
     text: String,
     blocks: Option<Result<String, String>>,
+    thread: Option<String>,
+}
+
+/// Where a message stands that was posted with a bot token: what an update and a reply need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// The channel's id.
+    pub channel: String,
+    /// The message's time stamp, which is its name within the channel.
+    pub ts: String,
 }
 
 impl Message {
     /// A text to a channel, named as in the grant. With blocks, the text is what a notification shows.
     pub fn new(channel: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { channel: channel.into(), text: text.into(), blocks: None }
+        Self { channel: channel.into(), text: text.into(), blocks: None, thread: None }
     }
 
     /// Gives the message Block Kit blocks: something that serializes as a JSON array.
@@ -50,13 +59,20 @@ impl Message {
         self
     }
 
-    /// Posts the message. Gives its time stamp (`ts`) where Slack tells it: with a bot token, not with a webhook.
+    /// Makes it a reply in the thread of that message. Needs a bot token.
+    pub fn reply_to(mut self, posted: &Posted) -> Self {
+        self.thread = Some(posted.ts.clone());
+        self
+    }
+
+    /// Posts the message. Gives where it stands, if Slack tells it: with a bot token, not with a webhook.
     ///
     /// # Errors
     /// The message was not posted, or may not have been: see [`Error`].
-    pub fn post(self) -> Result<Option<String>, Error> {
+    pub fn post(self) -> Result<Option<Posted>, Error> {
         let blocks = self.blocks.transpose().map_err(Error::Invalid)?;
-        Ok(host::post(&host::Message { channel: self.channel, text: self.text, blocks })?)
+        let message = host::Message { channel: self.channel, text: self.text, blocks, thread: self.thread };
+        Ok(host::post(&message)?.map(|host::Posted { channel, ts }| Posted { channel, ts }))
     }
 }
 

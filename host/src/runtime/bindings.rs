@@ -1,8 +1,8 @@
-//! The world `soloist:job/job` as the host sees it, generated from `wit/job.wit`.
+//! The world `soloist:job/base` as the host sees it, generated from `wit/`.
 
 wasmtime::component::bindgen!({
     path: "../wit",
-    world: "job",
+    world: "base",
     imports: { default: async | trappable },
     exports: { default: async },
 });

@@ -84,17 +84,17 @@ impl LoadError {
             }
             Self::NoRun { exports } if exports.iter().any(|export| export.starts_with("wasi:cli/run@")) => {
                 "this is a command with a `main`; a job exports the function `run` of the world `soloist:job/job` \
-                 (`wit/job.wit`)"
+                 (`wit/`)"
                     .to_owned()
             }
             Self::NoRun { .. } => {
-                "export the function `run` of the world `soloist:job/job` (`wit/job.wit`); in Rust, `soloist_sdk` does it"
+                "export the function `run` of the world `soloist:job/job` (`wit/`); in Rust, `soloist_sdk` does it"
                     .to_owned()
             }
-            Self::WrongRun(_) => "generate the bindings again from this version's `wit/job.wit`".to_owned(),
+            Self::WrongRun(_) => "generate the bindings again from this version's `wit/`".to_owned(),
             Self::NotGranted { job, line, .. } => format!("add `{line}` under `[job.{job}.grants]`"),
             Self::UnknownImport { interface } if interface.package() == "soloist:job" => {
-                "the module was built against another version of `wit/job.wit`: this host has `soloist:job@0.1.0`".to_owned()
+                "the module was built against another version of `wit/`: this host has `soloist:job@0.1.0`".to_owned()
             }
             Self::UnknownImport { interface } if interface.package().starts_with("wasi:") => {
                 "this host has WASI 0.2: `wasi:cli`, `clocks`, `filesystem`, `io`, `random` and `sockets`, and `http` with \

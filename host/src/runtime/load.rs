@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
 
-use super::bindings::JobPre;
+use super::bindings::BasePre;
 use super::engine::Engine;
 use super::error::LoadError;
 use super::interface::Interface;
@@ -198,7 +198,7 @@ fn check_run(engine: &Engine, component: &Component) -> Result<(), LoadError> {
     let mut linker = Linker::<State>::new(engine.wasmtime());
     linker.define_unknown_imports_as_traps(component).map_err(|error| invalid(&error))?;
     let pre = linker.instantiate_pre(component).map_err(|error| invalid(&error))?;
-    JobPre::new(pre).map(|_| ()).map_err(|error| LoadError::WrongRun(one_line(&format!("{error:#}"))))
+    BasePre::new(pre).map(|_| ()).map_err(|error| LoadError::WrongRun(one_line(&format!("{error:#}"))))
 }
 
 fn invalid(error: &wasmtime::Error) -> LoadError {

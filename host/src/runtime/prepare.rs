@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::component::Linker;
 
-use super::bindings::JobPre;
+use super::bindings::BasePre;
 use super::error::LoadError;
 use super::interface::Interface;
 use super::load::{Module, one_line};
@@ -20,7 +20,7 @@ pub const WASI_VERSION: &str = "0.2.12";
 /// A module with its imports linked: ready to run any number of times, at once too. Clones share it.
 #[derive(Clone)]
 pub struct Prepared {
-    pub(super) pre: JobPre<State>,
+    pub(super) pre: BasePre<State>,
     pub(super) capabilities: Arc<dyn Capabilities>,
     module: Module,
 }
@@ -46,7 +46,7 @@ impl Module {
         let mut linker = Linker::new(self.engine().wasmtime());
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(link)?;
         capabilities.link(&mut linker).map_err(link)?;
-        let pre = linker.instantiate_pre(self.component()).and_then(JobPre::new).map_err(link)?;
+        let pre = linker.instantiate_pre(self.component()).and_then(BasePre::new).map_err(link)?;
         Ok(Prepared { pre, capabilities, module: self.clone() })
     }
 }

@@ -164,6 +164,6 @@ fn fetch(settings: &Settings) -> Result<String, Failure> {
 }
 
 fn post(settings: &Settings) -> Result<String, Failure> {
-    let stamp = slack::post(settings.channel.as_str(), settings.text.as_str()).map_err(Failure::final_)?;
-    Ok(format!("posted, ts {}", stamp.as_deref().unwrap_or("unknown")))
+    let posted = slack::post(settings.channel.as_str(), settings.text.as_str()).map_err(Failure::final_)?;
+    Ok(format!("posted, ts {}", posted.as_ref().map_or("unknown", |posted| posted.ts.as_str())))
 }

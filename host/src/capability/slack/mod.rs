@@ -4,7 +4,7 @@ mod credentials;
 mod post;
 
 pub use credentials::{Credentials, SlackConfig};
-pub use post::{Error, MAX_BLOCKS, MAX_POSTS, MAX_TEXT, Message, Poster};
+pub use post::{Error, MAX_BLOCKS, MAX_POSTS, MAX_TEXT, Message, Posted, Poster};
 
 use std::sync::Arc;
 
@@ -94,19 +94,40 @@ fn enter(granted: &Granted, state: &mut State) {
 }
 
 impl wit::Host for State {
-    async fn post(&mut self, message: wit::Message) -> wasmtime::Result<Result<Option<String>, wit::Error>> {
+    async fn post(&mut self, message: wit::Message) -> wasmtime::Result<Result<Option<wit::Posted>, wit::Error>> {
         self.facts().check()?;
         let poster = Arc::clone(&self.extensions.get::<Context>()?.poster);
-        let wit::Message { channel, text, blocks } = message;
-        match poster.post(Message { channel, text, blocks }).await {
-            Ok(stamp) => Ok(Ok(stamp)),
-            Err(Error::Lost(lost)) => Err(lost.into()),
-            Err(Error::Denied(reason)) => Ok(Err(wit::Error::Denied(reason))),
-            Err(Error::Invalid(reason)) => Ok(Err(wit::Error::Invalid(reason))),
-            Err(Error::Rejected(code)) => Ok(Err(wit::Error::Rejected(code))),
-            Err(Error::RateLimited(seconds)) => Ok(Err(wit::Error::RateLimited(seconds))),
-            Err(Error::Unavailable(reason)) => Ok(Err(wit::Error::Unavailable(reason))),
-        }
+        let posted = poster.post(message.into()).await;
+        answer(posted.map(|posted| posted.map(|Posted { channel, ts }| wit::Posted { channel, ts })))
+    }
+
+    async fn update(
+        &mut self,
+        _posted: wit::Posted,
+        _message: wit::Message,
+    ) -> wasmtime::Result<Result<wit::Posted, wit::Error>> {
+        self.facts().check()?;
+        answer(Err(Error::Unavailable("this host does not update messages yet".to_owned())))
+    }
+}
+
+impl From<wit::Message> for Message {
+    fn from(message: wit::Message) -> Self {
+        let wit::Message { channel, text, blocks, thread } = message;
+        Self { channel, text, blocks, thread }
+    }
+}
+
+/// What the module is told; a lost lease ends it instead.
+fn answer<T>(result: Result<T, Error>) -> wasmtime::Result<Result<T, wit::Error>> {
+    match result {
+        Ok(done) => Ok(Ok(done)),
+        Err(Error::Lost(lost)) => Err(lost.into()),
+        Err(Error::Denied(reason)) => Ok(Err(wit::Error::Denied(reason))),
+        Err(Error::Invalid(reason)) => Ok(Err(wit::Error::Invalid(reason))),
+        Err(Error::Rejected(code)) => Ok(Err(wit::Error::Rejected(code))),
+        Err(Error::RateLimited(seconds)) => Ok(Err(wit::Error::RateLimited(seconds))),
+        Err(Error::Unavailable(reason)) => Ok(Err(wit::Error::Unavailable(reason))),
     }
 }
 

@@ -49,6 +49,17 @@ pub struct Message {
     pub text: String,
     /// Blocks: a JSON array.
     pub blocks: Option<String>,
+    /// The `ts` of the message to reply to.
+    pub thread: Option<String>,
+}
+
+/// Where a message stands that was posted with a bot token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Posted {
+    /// The channel's id.
+    pub channel: String,
+    /// Its time stamp.
+    pub ts: String,
 }
 
 /// Why a message was not posted, or may not have been.
@@ -95,11 +106,11 @@ impl Poster {
         Self { grant, services, facts, posts: AtomicU32::new(0) }
     }
 
-    /// Posts a message. Gives its time stamp where Slack tells it.
+    /// Posts a message. Gives where it stands, if Slack tells it.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn post(&self, message: Message) -> Result<Option<String>, Error> {
+    pub async fn post(&self, message: Message) -> Result<Option<Posted>, Error> {
         let result = self.deliver(&message).await;
         if let Err(Error::Denied(reason)) = &result {
             self.services.count_denied();
@@ -108,7 +119,7 @@ impl Poster {
         result
     }
 
-    async fn deliver(&self, message: &Message) -> Result<Option<String>, Error> {
+    async fn deliver(&self, message: &Message) -> Result<Option<Posted>, Error> {
         self.grant.check(&self.facts.job, &message.channel).map_err(Error::Denied)?;
         let way = self.way(&message.channel)?;
         let body = body(message, matches!(way, Way::Token(..)))?;
@@ -147,7 +158,7 @@ impl Poster {
     }
 
     /// One exchange with Slack.
-    async fn send(&self, way: &Way<'_>, body: &str) -> Result<Option<String>, Error> {
+    async fn send(&self, way: &Way<'_>, body: &str) -> Result<Option<Posted>, Error> {
         let (url, authorization) = match way {
             Way::Webhook(url) => (url.expose(), None),
             Way::Token(token, url) => {
@@ -200,6 +211,12 @@ fn body(message: &Message, with_channel: bool) -> Result<String, Error> {
     }
     if let Some(blocks) = &message.blocks {
         body.insert("blocks".to_owned(), parse_blocks(blocks)?);
+    }
+    if let Some(thread) = &message.thread {
+        if !with_channel {
+            return Err(Error::Invalid("a reply in a thread needs a bot token, and a webhook was given".to_owned()));
+        }
+        body.insert("thread_ts".to_owned(), Value::from(thread.as_str()));
     }
     if !body.contains_key("text") && !body.contains_key("blocks") {
         return Err(Error::Invalid("the message has neither text nor blocks".to_owned()));
@@ -255,6 +272,7 @@ fn code(answer: &[u8], status: StatusCode) -> String {
 #[derive(Deserialize)]
 struct PostMessage {
     ok: bool,
+    channel: Option<String>,
     ts: Option<String>,
     error: Option<String>,
 }
@@ -262,7 +280,7 @@ struct PostMessage {
 /// Errors of the Web API that are Slack's own trouble.
 const SERVER_ERRORS: [&str; 4] = ["fatal_error", "internal_error", "request_timeout", "service_unavailable"];
 
-fn judge(status: StatusCode, answer: &[u8], wait: u32) -> Result<Option<String>, Error> {
+fn judge(status: StatusCode, answer: &[u8], wait: u32) -> Result<Option<Posted>, Error> {
     let Ok(answer) = serde_json::from_slice::<PostMessage>(answer) else {
         return if status.is_success() {
             Err(Error::Unavailable("Slack's answer makes no sense; the message may have been posted".to_owned()))
@@ -271,7 +289,7 @@ fn judge(status: StatusCode, answer: &[u8], wait: u32) -> Result<Option<String>,
         };
     };
     if answer.ok {
-        return Ok(answer.ts);
+        return Ok(answer.channel.zip(answer.ts).map(|(channel, ts)| Posted { channel, ts }));
     }
     let code = clean(&answer.error.unwrap_or_else(|| "unknown_error".to_owned()), 200);
     match code.as_str() {
@@ -288,7 +306,7 @@ mod tests {
     use super::*;
 
     fn message(text: &str, blocks: Option<&str>) -> Message {
-        Message { channel: "#ops".to_owned(), text: text.to_owned(), blocks: blocks.map(str::to_owned) }
+        Message { channel: "#ops".to_owned(), text: text.to_owned(), blocks: blocks.map(str::to_owned), thread: None }
     }
 
     #[test]
@@ -319,8 +337,9 @@ mod tests {
 
     #[test]
     fn the_web_apis_answers_mean_what_they_say() {
+        let posted = Posted { channel: "C1".to_owned(), ts: "1.2".to_owned() };
         let judge = |text: &str| super::judge(StatusCode::OK, text.as_bytes(), 7);
-        assert_eq!(judge(r#"{"ok":true,"ts":"1.2"}"#), Ok(Some("1.2".to_owned())));
+        assert_eq!(judge(r#"{"ok":true,"channel":"C1","ts":"1.2"}"#), Ok(Some(posted)));
         assert_eq!(
             judge(r#"{"ok":false,"error":"channel_not_found"}"#),
             Err(Error::Rejected("channel_not_found".to_owned()))
