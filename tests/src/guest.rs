@@ -56,6 +56,7 @@ pub fn request() -> Request {
         lease: Lease::unlimited(),
         cancel: CancellationToken::new(),
         settings: Arc::default(),
+        invocation: Arc::default(),
         limits: Limits::default(),
     }
 }

@@ -189,6 +189,7 @@ impl Driver {
             cancel,
             previous: previous.map(|outcome| outcome.code().to_owned()),
             settings: Arc::clone(&self.job.settings),
+            invocation: Arc::clone(&self.job.invocation),
             limits: self.job.limits.clone(),
         };
         async move { runtime::run(&module.value, request).await }.boxed()
