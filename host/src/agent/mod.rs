@@ -246,7 +246,8 @@ pub async fn run(config: Config, compiler: Compiler, mut stop: watch::Receiver<S
         let Some(arbiter) = arbiters.remove(&job.name) else { continue };
         announce(job, arbiter.as_ref(), &id);
         let span = tracing::info_span!("job", job = %job.name);
-        let slot = span.in_scope(|| Slot::start(job.module.clone(), loader(&engine, &compiler, &services, job), client.clone()));
+        let slot = span
+            .in_scope(|| Slot::start(job.module.clone(), loader(&engine, &compiler, &services, job), client.clone()));
         let driver = Driver::new(job.clone(), id.clone(), arbiter, slot, stop.clone(), Arc::clone(&metrics));
         drivers.spawn(driver.run().instrument(span));
     }

@@ -85,7 +85,9 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     let services = Services::new(&config.services, &config.base)?;
     agent::arbiters(config)?;
     for job in &config.jobs {
-        let what = check_module(&engine, &compiler, &services, job).await.with_context(|| format!("[job.{}] module", job.name))?;
+        let what = check_module(&engine, &compiler, &services, job)
+            .await
+            .with_context(|| format!("[job.{}] module", job.name))?;
         output::data(format_args!("job `{}`: {what}", job.name));
     }
     let jobs = config.jobs.len();

@@ -202,9 +202,8 @@ pub fn compile_for_parent(limits: CompileLimits) -> anyhow::Result<()> {
 
 /// Puts a bound on this process.
 fn bound(limits: CompileLimits) -> io::Result<()> {
-    let limit = |resource, soft: u64, hard: u64| {
-        setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) })
-    };
+    let limit =
+        |resource, soft: u64, hard: u64| setrlimit(resource, Rlimit { current: Some(soft), maximum: Some(hard) });
     // What it writes to, and not what it merely reserves or maps from its own program.
     limit(Resource::Data, limits.memory, limits.memory)?;
     limit(Resource::Cpu, limits.time.as_secs(), limits.time.as_secs() + 2)?;
@@ -266,7 +265,8 @@ mod tests {
         assert_eq!(crash("kill -SEGV $$"), "it was ended by signal 11");
         assert!(crash("kill -KILL $$").starts_with("it was killed"));
         assert_eq!(crash("echo '{\"Compiled\":'; exit 0"), "it exited with 0");
-        let cut = r#"echo '{"Compiled":{"kind":{"form":"Component","world":"Job","text":false},"bytes":9}}'; printf short"#;
+        let cut =
+            r#"echo '{"Compiled":{"kind":{"form":"Component","world":"Job","text":false},"bytes":9}}'; printf short"#;
         assert_eq!(crash(cut), "it exited with 0");
         assert_eq!(
             fails("echo memory allocation of 4096 bytes failed >&2; kill -ABRT $$", limits),

@@ -33,9 +33,8 @@ enum Head {
 /// Compiles a module. Nothing of it is run.
 pub(super) fn compile(engine: &wasmtime::Engine, bytes: &[u8]) -> Result<Compiled, LoadError> {
     let (component, kind) = encode::component(bytes)?;
-    let code = engine
-        .precompile_component(&component)
-        .map_err(|error| LoadError::Invalid(one_line(&format!("{error:#}"))))?;
+    let code =
+        engine.precompile_component(&component).map_err(|error| LoadError::Invalid(one_line(&format!("{error:#}"))))?;
     Ok(Compiled { kind, code: code.into() })
 }
 

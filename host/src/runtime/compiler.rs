@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::child;
 use super::compile::{self, Compiled};
 use super::engine::Engine;
 use super::error::LoadError;
 use super::load::{Module, check_size};
-use super::child;
 use crate::module::{Digest, Store};
 
 /// What compiling one module may take.

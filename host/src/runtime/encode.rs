@@ -39,7 +39,8 @@ pub(super) fn component(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Kind), LoadError
     let unrecognised = || LoadError::Unrecognised { what: recognise::describe(bytes).to_owned() };
     // Text begins with a parenthesis or a comment, and no other file that might be here does.
     let text = std::str::from_utf8(bytes).map_err(|_| unrecognised())?;
-    if !text.trim_start_matches('\u{feff}').trim_start().starts_with(['(', ';']) {
+    let text = text.trim_start_matches('\u{feff}');
+    if !text.trim_start().starts_with(['(', ';']) {
         return Err(unrecognised());
     }
     let binary = wat::parse_str(text).map_err(|error| LoadError::Text(place_in_text(&error.to_string())))?;

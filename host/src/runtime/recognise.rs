@@ -54,7 +54,10 @@ fn describe_text(text: &str) -> &'static str {
         "XML or HTML"
     } else if beginning.starts_with(['{', '[']) {
         "JSON"
-    } else if beginning.starts_with("package ") || beginning.starts_with("world ") || beginning.starts_with("interface ") {
+    } else if beginning.starts_with("package ")
+        || beginning.starts_with("world ")
+        || beginning.starts_with("interface ")
+    {
         "WIT as text, the description of interfaces"
     } else if beginning.starts_with("untrusted comment:") {
         "a minisign key or signature"

@@ -83,9 +83,7 @@ pub(super) fn verdict(end: End, refused_memory: bool, limits: &Limits, stderr: &
         End::Stopped(Stop::Deadline) => (Outcome::Timeout, "still running at its deadline".to_owned()),
         End::Stopped(stop) => (Outcome::from(stop), format!("stopped: {stop}")),
         End::Flood(limit) => (Outcome::Output, format!("printed more than the limit of {}", bytes(limit))),
-        End::Status(RETRY_STATUS) => {
-            (Outcome::Retry, format!("exit status {RETRY_STATUS}{}", last_words(stderr)))
-        }
+        End::Status(RETRY_STATUS) => (Outcome::Retry, format!("exit status {RETRY_STATUS}{}", last_words(stderr))),
         // A guest's allocator that was refused memory traps, panics or exits right away.
         End::Status(_) | End::Exit(_) | End::Trapped(_) | End::NotStarted(_) if refused_memory => {
             (Outcome::Memory, over_memory())

@@ -182,6 +182,7 @@ mod tests {
             lease: Lease::unlimited(),
             cancel: CancellationToken::new(),
             settings: Arc::default(),
+            invocation: std::sync::Arc::default(),
             limits: Limits::default(),
         })
     }

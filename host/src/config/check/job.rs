@@ -93,8 +93,8 @@ pub(in crate::config) fn job(
     }
     let module = Source::parse(&raw.module, base)
         .map_err(|error| invalid(&place("module"), error.to_string()).hint(error.hint()))?;
-    let invocation = Invocation::new(raw.args, raw.env)
-        .map_err(|error| invalid(&place("args, env"), error.to_string()))?;
+    let invocation =
+        Invocation::new(raw.args, raw.env).map_err(|error| invalid(&place("args, env"), error.to_string()))?;
     let settings = Arc::new(settings(&place("config"), raw.config)?);
     let invocation = Arc::new(invocation);
     Ok(Job { record, rules, timeout, module, limits, invocation, grants: raw.grants, settings, name })

@@ -68,7 +68,9 @@ fn damaged_and_forged_entries_are_removed() {
     // Machine code as it is, without a MAC; and with one that was made for another module.
     change(&|_| b"\x7fELF and so on".to_vec());
     let other = Digest::of(b"other");
-    change(&|_| [store.0.key.seal(Context::Compiled { digest: &other, target: TARGET }, &[b"code"]), b"code".into()].concat());
+    change(&|_| {
+        [store.0.key.seal(Context::Compiled { digest: &other, target: TARGET }, &[b"code"]), b"code".into()].concat()
+    });
 }
 
 #[test]

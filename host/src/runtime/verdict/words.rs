@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn what_a_program_merely_prints_is_no_panic() {
-        for stderr in ["", "nothing of the kind\n", "an Error: no\n", "don't panic: all is well\n", "warning: abort\n"] {
+        for stderr in ["", "nothing of the kind\n", "an Error: no\n", "don't panic: all is well\n", "warning: abort\n"]
+        {
             assert_eq!(of_panic(stderr), None, "{stderr}");
         }
     }
