@@ -111,7 +111,7 @@ async fn post_message(State(shared): State<Shared>, headers: HeaderMap, body: By
         return axum_json(&json!({"ok": false, "error": "channel_not_found"}));
     }
     shared.posted.lock().expect("no test panicked here").push(message);
-    axum_json(&json!({"ok": true, "ts": "1700000000.000100"}))
+    axum_json(&json!({"ok": true, "channel": "C0123456789", "ts": "1700000000.000100"}))
 }
 
 async fn webhook(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
@@ -130,7 +130,7 @@ fn axum_json(value: &Value) -> Response {
 }
 
 fn message(channel: &str) -> Message {
-    Message { channel: channel.to_owned(), text: "it is down".to_owned(), blocks: None }
+    Message { channel: channel.to_owned(), text: "it is down".to_owned(), blocks: None, thread: None }
 }
 
 #[tokio::test]
@@ -138,8 +138,8 @@ async fn a_token_posts_to_the_channel_and_gives_the_time_stamp() {
     let slack = Slack::start().await;
     let poster = slack.poster(&guest::request());
     let blocks = Some(r#"[{"type": "divider"}]"#.to_owned());
-    let stamp = poster.post(Message { blocks, ..message("#ops") }).await.unwrap();
-    assert_eq!(stamp.as_deref(), Some("1700000000.000100"));
+    let posted = poster.post(Message { blocks, ..message("#ops") }).await.unwrap();
+    assert_eq!(posted.map(|posted| posted.ts).as_deref(), Some("1700000000.000100"));
     assert_eq!(slack.posted(), [json!({"channel": "#ops", "text": "it is down", "blocks": [{"type": "divider"}]})]);
 }
 
