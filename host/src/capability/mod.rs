@@ -13,7 +13,7 @@ mod services;
 
 pub use grants::{Granted, Grants};
 pub use secret::{Secret, SecretError, SecretSource};
-pub use services::{Services, ServicesConfig, ServicesError};
+pub use services::{Denials, Services, ServicesConfig, ServicesError};
 
 use wasmtime::component::Linker;
 
