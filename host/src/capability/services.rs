@@ -1,4 +1,4 @@
-//! What all jobs of an agent share: the HTTP clients and the credentials that no module ever sees.
+//! What all jobs of an agent share: the HTTP clients, the credentials that no module ever sees, the figures that jobs export.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use serde::Deserialize;
 
 use super::http::{ClientError, Clients, HttpConfig};
+use super::metric::Figures;
 use super::secret::SecretError;
 use super::slack::{Credentials, SlackConfig};
 
@@ -28,6 +29,7 @@ pub struct Services(Arc<Shared>);
 struct Shared {
     clients: Clients,
     slack: Credentials,
+    figures: Figures,
     denied: AtomicU64,
 }
 
@@ -54,7 +56,7 @@ impl Services {
 
     /// The services of these clients and credentials.
     pub fn with_clients(clients: Clients, slack: Credentials) -> Self {
-        Self(Arc::new(Shared { clients, slack, denied: AtomicU64::new(0) }))
+        Self(Arc::new(Shared { clients, slack, figures: Figures::default(), denied: AtomicU64::new(0) }))
     }
 
     /// The HTTP clients.
@@ -65,6 +67,11 @@ impl Services {
     /// Who we are at Slack.
     pub fn slack(&self) -> &Credentials {
         &self.0.slack
+    }
+
+    /// The figures that jobs export.
+    pub fn figures(&self) -> &Figures {
+        &self.0.figures
     }
 
     /// Counts a request or message that the grants did not allow.
