@@ -6,6 +6,7 @@ pub mod config;
 pub mod http;
 pub mod log;
 pub mod slack;
+pub mod state;
 
 mod grants;
 mod secret;
@@ -34,7 +35,8 @@ pub struct Capability {
 }
 
 /// Every capability that this host has.
-pub const TABLE: [Capability; 4] = [log::CAPABILITY, config::CAPABILITY, http::CAPABILITY, slack::CAPABILITY];
+pub const TABLE: [Capability; 5] =
+    [log::CAPABILITY, config::CAPABILITY, state::CAPABILITY, http::CAPABILITY, slack::CAPABILITY];
 
 /// The capability that gives an interface.
 pub fn find(interface: &Interface) -> Option<&'static Capability> {
@@ -50,6 +52,7 @@ mod tests {
         for (interface, name) in [
             ("soloist:job/log@0.1.0", Some("log")),
             ("soloist:job/config@0.1.7", Some("config")),
+            ("soloist:job/state@0.1.0", Some("state")),
             ("soloist:job/http@0.1.0", Some("http")),
             ("wasi:http/outgoing-handler@0.2.0", Some("http")),
             ("wasi:http/types@0.2.3", Some("http")),
