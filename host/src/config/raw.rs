@@ -117,6 +117,8 @@ pub(super) struct Job {
     pub(super) memory: Option<Size>,
     pub(super) seal: Option<String>,
     #[serde(default)]
+    pub(super) require_same_module: bool,
+    #[serde(default)]
     pub(super) args: Vec<String>,
     #[serde(default)]
     pub(super) env: BTreeMap<String, String>,
