@@ -5,6 +5,7 @@
 pub mod config;
 pub mod http;
 pub mod log;
+pub mod secrets;
 pub mod slack;
 
 mod grants;
@@ -34,7 +35,8 @@ pub struct Capability {
 }
 
 /// Every capability that this host has.
-pub const TABLE: [Capability; 4] = [log::CAPABILITY, config::CAPABILITY, http::CAPABILITY, slack::CAPABILITY];
+pub const TABLE: [Capability; 5] =
+    [log::CAPABILITY, config::CAPABILITY, http::CAPABILITY, secrets::CAPABILITY, slack::CAPABILITY];
 
 /// The capability that gives an interface.
 pub fn find(interface: &Interface) -> Option<&'static Capability> {
@@ -54,6 +56,7 @@ mod tests {
             ("wasi:http/outgoing-handler@0.2.0", Some("http")),
             ("wasi:http/types@0.2.3", Some("http")),
             ("soloist:job/slack@0.1.0", Some("slack")),
+            ("soloist:job/secrets@0.1.0", Some("secrets")),
             ("soloist:job/http@0.2.0", None),
             ("wasi:http/incoming-handler@0.2.0", None),
             ("soloist:job/files@0.1.0", None),
