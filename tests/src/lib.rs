@@ -3,6 +3,7 @@
 pub mod account;
 pub mod agents;
 pub mod binary;
+pub mod calls;
 pub mod conformance;
 pub mod counter;
 pub mod dns_client;

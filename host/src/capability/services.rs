@@ -1,4 +1,4 @@
-//! What all jobs of an agent share: the HTTP clients and the credentials that no module ever sees.
+//! What all jobs of an agent share: the HTTP clients, the credentials that no module ever sees, the figures that jobs export.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,6 +9,7 @@ use prometheus_client::metrics::family::Family;
 use serde::Deserialize;
 
 use super::http::{ClientError, Clients, HttpConfig};
+use super::metric::Figures;
 use super::secret::SecretError;
 use super::secrets::{Bound, SecretsConfig};
 use super::slack::{Credentials, Ids, Pace, SlackConfig};
@@ -37,6 +38,7 @@ struct Shared {
     pace: Pace,
     ids: Ids,
     denials: Denials,
+    figures: Figures,
 }
 
 /// What was denied, counted by `job` and `capability`.
@@ -78,6 +80,7 @@ impl Services {
             pace: Pace::default(),
             ids: Ids::default(),
             denials: Denials::default(),
+            figures: Figures::default(),
         }))
     }
 
@@ -94,6 +97,11 @@ impl Services {
     /// Who we are at Slack.
     pub fn slack(&self) -> &Credentials {
         &self.0.slack
+    }
+
+    /// The figures that jobs export.
+    pub fn figures(&self) -> &Figures {
+        &self.0.figures
     }
 
     /// When Slack's channels may be posted to.

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::files;
 
-use super::address::{Place, place};
+use super::super::address::{Place, place};
 use super::grant::literal;
 
 /// The largest file of certificates that is read, in bytes.

@@ -1,6 +1,5 @@
 //! `soloist:job/http` and `wasi:http`: requests to granted origins. Both go through one [`Gate`].
 
-mod address;
 mod certificates;
 mod client;
 mod gate;
@@ -11,7 +10,7 @@ mod judge;
 mod upload;
 mod wasi;
 
-pub use address::{Place, place};
+pub use super::address::{Place, place};
 pub(crate) use client::text as client_error_text;
 pub use client::{ClientError, Clients, HttpConfig, Reach, install_crypto};
 pub use gate::{

@@ -121,8 +121,8 @@ impl wit::Host for State {
     async fn post(&mut self, message: wit::Message) -> wasmtime::Result<Result<Option<wit::Posted>, wit::Error>> {
         self.facts().check()?;
         let poster = Arc::clone(&self.extensions.get::<Context>()?.poster);
-        let posted = poster.post(message.into()).await;
-        answer(posted.map(|posted| posted.map(|Posted { channel, ts }| wit::Posted { channel, ts })))
+        let result = poster.post(message.into()).await;
+        answer(result.map(|posted| posted.map(|Posted { channel, ts }| wit::Posted { channel, ts })))
     }
 
     async fn update(
