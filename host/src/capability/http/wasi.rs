@@ -200,6 +200,7 @@ mod tests {
             lease: Lease::unlimited(),
             cancel: CancellationToken::new(),
             settings: Arc::default(),
+            invocation: Arc::default(),
             limits: Limits::default(),
         })
     }
