@@ -236,11 +236,7 @@ pub async fn run(config: Config, compiler: Compiler, mut stop: watch::Receiver<S
     let mut arbiters = arbiters(&config)?;
     let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
     let id = new_id(&config.agent.name);
-    let metrics = Arc::new(Metrics::new(
-        config.jobs.iter().map(|job| job.name.as_str()),
-        arbiters.values(),
-        services.figures().clone(),
-    ));
+    let metrics = Arc::new(Metrics::new(config.jobs.iter().map(|job| job.name.as_str()), arbiters.values(), &services));
     let _serving = match config.agent.metrics {
         Some(address) => Some(metrics::serve(address, Arc::clone(&metrics)).await?),
         None => None,

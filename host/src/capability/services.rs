@@ -1,5 +1,6 @@
 //! What all jobs of an agent share: the HTTP clients, the credentials that no module ever sees, the figures that jobs export.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,14 +11,17 @@ use serde::Deserialize;
 use super::http::{ClientError, Clients, HttpConfig};
 use super::metric::Figures;
 use super::secret::SecretError;
+use super::secrets::{Bound, SecretsConfig};
 use super::slack::{Credentials, Ids, Pace, SlackConfig};
 
-/// The top-level tables `[http]` and `[slack]`.
+/// The top-level tables `[http]`, `[secrets]` and `[slack]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServicesConfig {
     /// `[http]`.
     pub http: HttpConfig,
+    /// `[secrets]`.
+    pub secrets: SecretsConfig,
     /// `[slack]`.
     pub slack: SlackConfig,
 }
@@ -29,6 +33,7 @@ pub struct Services(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     clients: Clients,
+    secrets: BTreeMap<String, Bound>,
     slack: Credentials,
     pace: Pace,
     ids: Ids,
@@ -57,13 +62,20 @@ impl Services {
     /// A file or environment variable is missing or unusable.
     pub fn new(config: &ServicesConfig, base: &Path) -> Result<Self, ServicesError> {
         let clients = Clients::new(&config.http.resolve(base)?)?;
-        Ok(Self::with_clients(clients, config.slack.resolve(base)?))
+        let (secrets, slack) = (config.secrets.resolve(base)?, config.slack.resolve(base)?);
+        Ok(Self::with_secrets(clients, secrets, slack))
     }
 
     /// The services of these clients and credentials.
     pub fn with_clients(clients: Clients, slack: Credentials) -> Self {
+        Self::with_secrets(clients, BTreeMap::new(), slack)
+    }
+
+    /// The same, with secrets that jobs may use, by name.
+    pub fn with_secrets(clients: Clients, secrets: BTreeMap<String, Bound>, slack: Credentials) -> Self {
         Self(Arc::new(Shared {
             clients,
+            secrets,
             slack,
             pace: Pace::default(),
             ids: Ids::default(),
@@ -75,6 +87,11 @@ impl Services {
     /// The HTTP clients.
     pub fn clients(&self) -> &Clients {
         &self.0.clients
+    }
+
+    /// A secret that jobs may use, by its name.
+    pub fn secret(&self, name: &str) -> Option<&Bound> {
+        self.0.secrets.get(name)
     }
 
     /// Who we are at Slack.

@@ -22,6 +22,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) http: capability::http::HttpConfig,
     #[serde(default)]
+    pub(super) secrets: capability::secrets::SecretsConfig,
+    #[serde(default)]
     pub(super) slack: capability::slack::SlackConfig,
     pub(super) seal: Option<Seal>,
     #[serde(default)]

@@ -132,6 +132,7 @@ fn described(args: &Args) -> anyhow::Result<Job> {
     let grants = Grants {
         http: granted(&args.grant_http, |origins| http::Grant::of(origins).map_err(Into::into))?,
         slack: granted(&args.grant_slack, |channels| slack::Grant::of(channels).map_err(|error| anyhow!(error)))?,
+        ..Grants::default()
     };
     let slack = SlackConfig { token_env: args.slack_token_env.clone(), ..SlackConfig::default() };
     let services = Services::new(&ServicesConfig { slack, ..ServicesConfig::default() }, Path::new("."))?;
