@@ -4,7 +4,7 @@ use serde::Deserialize;
 use wasmtime::component::Linker;
 
 use super::services::Services;
-use super::{TABLE, find, http, slack};
+use super::{TABLE, dns, find, http, slack};
 use crate::runtime::{Access, Capabilities, Interface, State};
 
 /// The table `[job.NAME.grants]`. Unknown keys are refused.
@@ -15,6 +15,8 @@ pub struct Grants {
     pub http: Option<http::Grant>,
     /// Channels that the job may post to.
     pub slack: Option<slack::Grant>,
+    /// Names that the job may ask the DNS for.
+    pub dns: Option<dns::Grant>,
 }
 
 /// A job's grants and what serves them: what its modules are prepared with.

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Deserialize;
 
+use super::dns::DnsConfig;
 use super::http::{ClientError, Clients, HttpConfig};
 use super::metric::Figures;
 use super::secret::SecretError;
 use super::slack::{Credentials, SlackConfig};
+use crate::dns::resolvers::Resolvers;
 
-/// The top-level tables `[http]` and `[slack]`.
+/// The top-level tables `[http]`, `[slack]` and `[dns]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServicesConfig {
@@ -19,6 +21,8 @@ pub struct ServicesConfig {
     pub http: HttpConfig,
     /// `[slack]`.
     pub slack: SlackConfig,
+    /// `[dns]`.
+    pub dns: DnsConfig,
 }
 
 /// What serves the grants. Clones share it.
@@ -29,6 +33,7 @@ pub struct Services(Arc<Shared>);
 struct Shared {
     clients: Clients,
     slack: Credentials,
+    resolvers: Resolvers,
     figures: Figures,
     denied: AtomicU64,
 }
@@ -51,12 +56,17 @@ impl Services {
     /// A file or environment variable is missing or unusable.
     pub fn new(config: &ServicesConfig, base: &Path) -> Result<Self, ServicesError> {
         let clients = Clients::new(&config.http.resolve(base)?)?;
-        Ok(Self::with_clients(clients, config.slack.resolve(base)?))
+        Ok(Self::of(clients, config.slack.resolve(base)?, config.dns.resolvers()))
     }
 
     /// The services of these clients and credentials.
     pub fn with_clients(clients: Clients, slack: Credentials) -> Self {
-        Self(Arc::new(Shared { clients, slack, figures: Figures::default(), denied: AtomicU64::new(0) }))
+        Self::of(clients, slack, Resolvers::default())
+    }
+
+    fn of(clients: Clients, slack: Credentials, resolvers: Resolvers) -> Self {
+        let (figures, denied) = (Figures::default(), AtomicU64::new(0));
+        Self(Arc::new(Shared { clients, slack, resolvers, figures, denied }))
     }
 
     /// The HTTP clients.
@@ -67,6 +77,11 @@ impl Services {
     /// Who we are at Slack.
     pub fn slack(&self) -> &Credentials {
         &self.0.slack
+    }
+
+    /// Whom a job's lookups ask.
+    pub fn resolvers(&self) -> &Resolvers {
+        &self.0.resolvers
     }
 
     /// The figures that jobs export.

@@ -221,7 +221,7 @@ impl Config {
             .map(|(name, raw)| check::job(name, raw, base, &agent, &arbiter, &seals))
             .collect::<Result<_, _>>()?;
         check::refuse_shared_records(&jobs)?;
-        let services = capability::ServicesConfig { http: file.http, slack: file.slack };
+        let services = capability::ServicesConfig { http: file.http, slack: file.slack, dns: file.dns };
         Ok(Self { agent, arbiter, services, seals, base: base.to_owned(), jobs })
     }
 

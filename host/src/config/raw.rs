@@ -23,6 +23,8 @@ pub(super) struct File {
     pub(super) http: capability::http::HttpConfig,
     #[serde(default)]
     pub(super) slack: capability::slack::SlackConfig,
+    #[serde(default)]
+    pub(super) dns: capability::dns::DnsConfig,
     pub(super) seal: Option<Seal>,
     #[serde(default)]
     pub(super) job: BTreeMap<String, Job>,
