@@ -42,7 +42,7 @@ impl Lie {
 
 /// The authoritative answer to a question, with these records at its own name.
 pub fn answer(question: &Message, data: &[RData]) -> Message {
-    let mut answer = question.to_response();
+    let mut answer = question.clone().into_response();
     answer.metadata.authoritative = true;
     for data in data {
         answer.add_answer(Record::from_rdata(question.queries[0].name().clone(), 60, data.clone()));
@@ -52,7 +52,7 @@ pub fn answer(question: &Message, data: &[RData]) -> Message {
 
 /// An answer without records.
 pub fn code(question: &Message, code: ResponseCode) -> Message {
-    let mut answer = question.to_response();
+    let mut answer = question.clone().into_response();
     answer.metadata.response_code = code;
     answer
 }

@@ -19,4 +19,5 @@ pub mod relay;
 pub mod scene;
 pub mod served;
 pub mod servers;
+pub mod slack;
 pub mod toy;

@@ -10,6 +10,7 @@ pub mod log;
 pub mod metric;
 pub mod random;
 pub mod slack;
+pub mod state;
 
 mod address;
 mod grants;
@@ -18,7 +19,7 @@ mod services;
 
 pub use grants::{Granted, Grants};
 pub use secret::{Secret, SecretError, SecretSource};
-pub use services::{Services, ServicesConfig, ServicesError};
+pub use services::{Denials, Services, ServicesConfig, ServicesError};
 
 use wasmtime::component::Linker;
 
@@ -45,6 +46,7 @@ pub const TABLE: &[Capability] = &[
     clock::CAPABILITY,
     random::CAPABILITY,
     metric::CAPABILITY,
+    state::CAPABILITY,
     http::CAPABILITY,
     slack::CAPABILITY,
     dns::CAPABILITY,
@@ -64,6 +66,7 @@ mod tests {
         for (interface, name) in [
             ("soloist:job/log@0.1.0", Some("log")),
             ("soloist:job/config@0.1.7", Some("config")),
+            ("soloist:job/state@0.1.0", Some("state")),
             ("soloist:job/http@0.1.0", Some("http")),
             ("wasi:http/outgoing-handler@0.2.0", Some("http")),
             ("wasi:http/types@0.2.3", Some("http")),

@@ -219,7 +219,7 @@ impl Asker {
     }
 
     fn denied(&self, reason: String) -> Error {
-        self.services.count_denied();
+        self.services.count_denied(&self.facts.job, "dns");
         Error::Denied(reason)
     }
 }
