@@ -25,6 +25,8 @@ pub(super) struct File {
     pub(super) secrets: capability::secrets::SecretsConfig,
     #[serde(default)]
     pub(super) slack: capability::slack::SlackConfig,
+    #[serde(default)]
+    pub(super) dns: capability::dns::DnsConfig,
     pub(super) seal: Option<Seal>,
     #[serde(default)]
     pub(super) store: Store,

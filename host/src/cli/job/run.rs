@@ -13,7 +13,7 @@ use super::super::log::LogFormat;
 use super::super::output::{self, Hint, WithHint};
 use super::load;
 use crate::capability::slack::SlackConfig;
-use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
+use crate::capability::{Granted, Grants, Services, ServicesConfig, dns, http, slack};
 use crate::config::Config;
 use crate::config::DEFAULT_TIMEOUT;
 use crate::round::{Change, Data, Fence, MAX_DATA_BYTES, Outcome};
@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
     /// Run it as a job of this configuration: with its grants, settings and limits.
-    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["grant_http", "grant_slack", "slack_token_env"])]
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["grant_http", "grant_slack", "grant_dns", "slack_token_env"])]
     config: Option<PathBuf>,
     /// Allow HTTP requests to this origin: `https://api.example.com`, `http://127.0.0.1:8080`. Repeatable.
     #[arg(long, value_name = "ORIGIN")]
@@ -40,6 +40,9 @@ pub struct Args {
     /// Allow messages to this Slack channel: `#ops`. Repeatable.
     #[arg(long, value_name = "CHANNEL")]
     grant_slack: Vec<String>,
+    /// Allow questions to the DNS for this name: `example.com`, `*.example.com`, `*`. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    grant_dns: Vec<String>,
     /// The environment variable that holds the Slack bot token.
     #[arg(long, value_name = "VARIABLE")]
     slack_token_env: Option<String>,
@@ -132,6 +135,7 @@ fn described(args: &Args) -> anyhow::Result<Job> {
     let grants = Grants {
         http: granted(&args.grant_http, |origins| http::Grant::of(origins).map_err(Into::into))?,
         slack: granted(&args.grant_slack, |channels| slack::Grant::of(channels).map_err(|error| anyhow!(error)))?,
+        dns: granted(&args.grant_dns, |names| dns::Grant::of(names).map_err(|error| anyhow!(error)))?,
         ..Grants::default()
     };
     let slack = SlackConfig { token_env: args.slack_token_env.clone(), ..SlackConfig::default() };
