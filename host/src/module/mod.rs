@@ -17,6 +17,9 @@ pub use digest::Digest;
 pub use download::client;
 pub use load::{LoadError, Loader};
 pub use slot::{Counters, Loaded, Refusal, Slot, Trouble};
+pub(crate) use stamp::Stamp;
+pub(crate) use watch::Watch;
+
 pub use source::{Source, SourceError, Unavailable};
 
 /// The largest module that is read, in bytes: 64 MiB.
