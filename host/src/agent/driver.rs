@@ -242,6 +242,7 @@ impl Driver {
             previous: before.previous.map(|outcome| outcome.code().to_owned()),
             state: before.data,
             settings: Arc::clone(&self.job.settings),
+            invocation: Arc::clone(&self.job.invocation),
             limits: self.job.limits.clone(),
         };
         async move { runtime::run(&module.value, request).await }.boxed()

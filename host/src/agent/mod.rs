@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hickory_proto::rr::Name;
 use tokio::sync::watch;
 
@@ -27,11 +28,11 @@ use crate::arbiter::rfc2136::{self, Rfc2136};
 use crate::capability::http::Clients;
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
-use crate::module::{self, Loader};
+use crate::module::{self, Digest, Loader};
 use crate::round::Form;
-use crate::runtime::{Engine, LoadError, Module, Prepared};
+use crate::runtime::{Compiler, Engine, LoadError, Prepared};
 use metrics::Metrics;
-use supervisor::Supervisor;
+use supervisor::{Supervisor, Tools};
 
 /// How far an agent is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -180,16 +181,23 @@ pub async fn server_addr(server: &str) -> Result<SocketAddr, StartError> {
 ///
 /// # Errors
 /// What the bytes are instead, or which grant is missing.
-pub fn prepare(engine: &Engine, services: &Services, job: &config::Job, bytes: &[u8]) -> Result<Prepared, LoadError> {
+pub fn prepare(
+    engine: &Engine,
+    compiler: &Compiler,
+    services: &Services,
+    job: &config::Job,
+    digest: Digest,
+    bytes: &Bytes,
+) -> Result<Prepared, LoadError> {
     let granted = Granted::new(job.grants.clone(), services.clone());
-    Module::load(engine, bytes)?.prepare(&job.name, Arc::new(granted))
+    compiler.load(engine, digest, bytes)?.prepare(&job.name, Arc::new(granted))
 }
 
 /// [`prepare`] for a slot, whose refusals say what to try.
-fn loader(engine: &Engine, services: &Services, job: &config::Job) -> Loader<Prepared> {
-    let (engine, services, job) = (engine.clone(), services.clone(), job.clone());
+fn loader(engine: &Engine, compiler: &Compiler, services: &Services, job: &config::Job) -> Loader<Prepared> {
+    let (engine, compiler, services, job) = (engine.clone(), compiler.clone(), services.clone(), job.clone());
     Arc::new(move |bytes| {
-        prepare(&engine, &services, &job, &bytes).map_err(|error| match error.hint() {
+        prepare(&engine, &compiler, &services, &job, Digest::of(&bytes), &bytes).map_err(|error| match error.hint() {
             Some(hint) => format!("{error}; hint: {hint}").into(),
             None => error.into(),
         })
@@ -204,12 +212,30 @@ pub fn module_client(services: &Services) -> Result<reqwest::Client, reqwest::Er
     services.clients().another(module::client)
 }
 
-/// Runs an agent until it is stopped, by one configuration. `true` when every job's loop ended in order.
+/// The store of a configuration; none, and a word of warning, where it cannot be had: it is no reason not to run.
+pub fn store(config: &config::Store) -> Option<module::Store> {
+    let Some(path) = &config.path else {
+        tracing::warn!(
+            event = "store",
+            "there is no store: modules are compiled at each start, and fetched; `path` under `[store]` names a folder for one"
+        );
+        return None;
+    };
+    module::Store::open(path, config.size)
+        .inspect_err(|error| {
+            let path = path.display();
+            tracing::warn!(event = "store", %error, "there is no store at `{path}`: modules are compiled at each start, and fetched");
+        })
+        .ok()
+}
+
+/// Runs an agent until it is stopped, by one configuration; modules are made by this compiler. `true` when every job's loop ended in
+/// order.
 ///
 /// # Errors
 /// It cannot start. Once started, trouble with an arbiter, a module or a job is logged, and the agent goes on.
-pub async fn run(config: Config, stop: watch::Receiver<Stop>) -> Result<bool, StartError> {
-    run_and_reload(config, None, stop).await
+pub async fn run(config: Config, compiler: Compiler, stop: watch::Receiver<Stop>) -> Result<bool, StartError> {
+    run_and_reload(config, compiler, None, stop).await
 }
 
 /// As [`run`], and goes by another configuration where there is one that can be gone by.
@@ -218,6 +244,7 @@ pub async fn run(config: Config, stop: watch::Receiver<Stop>) -> Result<bool, St
 /// As of [`run`].
 pub async fn run_and_reload(
     config: Config,
+    compiler: Compiler,
     reload: Option<Reload>,
     stop: watch::Receiver<Stop>,
 ) -> Result<bool, StartError> {
@@ -231,7 +258,8 @@ pub async fn run_and_reload(
         Some(address) => Some(metrics::serve(address, Arc::clone(&metrics)).await?),
         None => None,
     };
-    Ok(Supervisor::new(config, engine, services, client, arbiters, metrics).run(stop, reload).await)
+    let tools = Tools { engine, compiler, services, client };
+    Ok(Supervisor::new(config, tools, arbiters, metrics).run(stop, reload).await)
 }
 
 fn announce(job: &config::Job, arbiter: &dyn Arbiter, id: &str) {

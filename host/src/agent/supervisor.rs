@@ -24,7 +24,7 @@ use crate::arbiter::Arbiter;
 use crate::capability::Services;
 use crate::config::{self, Config, ConfigError, Parts};
 use crate::module::Slot;
-use crate::runtime::Engine;
+use crate::runtime::{Compiler, Engine};
 
 /// What makes an agent read its configuration again: a change of the file, or that somebody asks for it.
 #[derive(Debug)]
@@ -37,15 +37,21 @@ pub struct Reload {
     pub hint: fn(&(dyn Error + 'static)) -> Option<String>,
 }
 
+/// What jobs are run with.
+pub(super) struct Tools {
+    pub(super) engine: Engine,
+    pub(super) compiler: Compiler,
+    pub(super) services: Services,
+    pub(super) client: Client,
+}
+
 /// All that the drivers of an agent share, and the drivers.
 pub(super) struct Supervisor {
     config: Config,
     /// The agent's name at its start, and what it started with.
     name: String,
     started_with: Parts,
-    engine: Engine,
-    services: Services,
-    client: Client,
+    tools: Tools,
     arbiters: HashMap<String, Arc<dyn Arbiter>>,
     metrics: Arc<Metrics>,
     drivers: JoinSet<()>,
@@ -74,20 +80,15 @@ impl Supervisor {
     /// Nothing runs yet.
     pub(super) fn new(
         config: Config,
-        engine: Engine,
-        services: Services,
-        client: Client,
+        tools: Tools,
         arbiters: HashMap<String, Arc<dyn Arbiter>>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let (name, started_with) = (config.agent.name.clone(), config.parts.clone());
         Self {
+            name: config.agent.name.clone(),
+            started_with: config.parts.clone(),
             config,
-            name,
-            started_with,
-            engine,
-            services,
-            client,
+            tools,
             arbiters,
             metrics,
             drivers: JoinSet::new(),
@@ -113,7 +114,7 @@ impl Supervisor {
             }
             tokio::select! {
                 Some(ended) = self.drivers.join_next_with_id() => self.ended(ended),
-                changed = stop.changed() => {
+                changed = stop.changed(), if self.stop < Stop::GiveBack => {
                     if changed.is_err() {
                         self.obey(Stop::GiveBack);
                     }
@@ -155,8 +156,9 @@ impl Supervisor {
         announce(job, arbiter.as_ref(), &id);
         self.metrics.begin(&job.name);
         let span = tracing::info_span!("job", job = %job.name);
-        let loader = loader(&self.engine, &self.services, job);
-        let slot = span.in_scope(|| Slot::start(job.module.clone(), loader, self.client.clone()));
+        let Tools { engine, compiler, services, client } = &self.tools;
+        let loader = loader(engine, compiler, services, job);
+        let slot = span.in_scope(|| Slot::start(job.module.clone(), loader, client.clone()));
         let (stop, stopped) = watch::channel(self.stop);
         let driver = Driver::new(job.clone(), id, arbiter, slot, stopped, Arc::clone(&self.metrics));
         let task = self.drivers.spawn(driver.run().instrument(span));
@@ -198,9 +200,9 @@ impl Supervisor {
     fn take(&mut self, config: Config) -> Result<(), StartError> {
         let fixed = self.started_with.fixed_changes(&config.parts);
         let is_shared = self.config.parts.shares_with(&config.parts);
-        let services = if is_shared { self.services.clone() } else { self.renewed(&config)? };
+        let services = if is_shared { self.tools.services.clone() } else { self.renewed(&config)? };
         let failed = |error: reqwest::Error| StartError::Services(error.into());
-        let client = if is_shared { self.client.clone() } else { module_client(&services).map_err(failed)? };
+        let client = if is_shared { self.tools.client.clone() } else { module_client(&services).map_err(failed)? };
         let mut arbiters = arbiters(&config)?;
         self.keep_arbiters(&config, is_shared, &mut arbiters);
 
@@ -221,9 +223,10 @@ impl Supervisor {
         let is_new = |job: &&config::Job| !self.running.contains_key(&job.name);
         let added: Vec<config::Job> = config.jobs.iter().filter(is_new).cloned().collect();
         let is_news = !is_shared || config.parts != self.config.parts;
-        (self.services, self.client, self.arbiters, self.config) = (services, client, arbiters, config);
+        (self.tools.services, self.tools.client) = (services, client);
+        (self.arbiters, self.config) = (arbiters, config);
         self.metrics.keep_clocks(self.arbiters.values());
-        self.services.figures().retain(|name| self.config.jobs.iter().any(|job| job.name == name));
+        self.tools.services.figures().retain(|name| self.config.jobs.iter().any(|job| job.name == name));
         for job in &added {
             let id = new_id(&self.name);
             self.start(job, id);
@@ -235,7 +238,7 @@ impl Supervisor {
     /// New services, whose figures go on from those before.
     fn renewed(&self, config: &Config) -> Result<Services, StartError> {
         let services = Services::new(&config.services, &config.base);
-        Ok(services.map_err(|error| StartError::Services(error.into()))?.continuing(&self.services))
+        Ok(services.map_err(|error| StartError::Services(error.into()))?.continuing(&self.tools.services))
     }
 
     /// Where nothing about it changed, a record goes on at the arbiter that it has, with its connection and its clock. What is kept

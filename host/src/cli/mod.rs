@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each with its arguments and a `run`.
 
+pub mod compile;
 pub mod demo;
 mod descriptors;
 pub mod dns;
@@ -90,6 +91,9 @@ pub enum Command {
     /// The key that records are sealed with, against changes by others or their eyes.
     #[command(subcommand)]
     Seal(seal::Command),
+    /// Compile a module that comes on stdin: what an agent starts, and people do not.
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 impl Cli {
@@ -113,6 +117,14 @@ impl Cli {
         })
     }
 
+    /// Does what is to be done by one thread, in a process with bounds: none where it is something else.
+    pub fn alone(&self) -> Option<anyhow::Result<ExitCode>> {
+        match &self.command {
+            Command::Compile(args) => Some(compile::run(args)),
+            _ => None,
+        }
+    }
+
     /// Does what was asked.
     ///
     /// # Errors
@@ -131,8 +143,21 @@ impl Cli {
             Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,
             Command::Seal(command) => seal::run(&command),
+            Command::Compile(args) => compile::run(&args),
         }
     }
+}
+
+/// This program, to be started again: also where another version was put in its place meanwhile.
+///
+/// # Errors
+/// The system does not tell it.
+fn program() -> std::io::Result<std::path::PathBuf> {
+    if cfg!(target_os = "linux") {
+        // What runs, and not what stands at its path now.
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe()
 }
 
 /// Whether arguments that do not parse ask for JSON nevertheless.

@@ -183,6 +183,7 @@ mod tests {
             lease: Lease::unlimited(),
             cancel: CancellationToken::new(),
             settings: Arc::default(),
+            invocation: Arc::default(),
             limits: Limits::default(),
         })
     }

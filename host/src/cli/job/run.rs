@@ -17,7 +17,7 @@ use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
 use crate::config::Config;
 use crate::config::DEFAULT_TIMEOUT;
 use crate::round::{Change, Data, Fence, MAX_DATA_BYTES, Outcome};
-use crate::runtime::{self, Engine, Lease, Limits, LoadError, Report, Request, clean, wall_ms};
+use crate::runtime::{self, Engine, Invocation, Lease, Limits, LoadError, Report, Request, clean, wall_ms};
 
 /// The longest run from the command line.
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
@@ -25,7 +25,7 @@ const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The module: a component, or its text.
+    /// The module: a component, a core module with WIT, a WASI preview 1 command, or the text of one.
     #[arg(value_name = "MODULE")]
     file: PathBuf,
     /// The job's name, as the module is told it. By default the file's name; with `--config`, its only job.
@@ -46,6 +46,12 @@ pub struct Args {
     /// A setting of the job: a TOML value (`200`, `true`, `["a"]`), or else text. Repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     settings: Vec<(String, Value)>,
+    /// An argument of a program with a `main`. Repeatable, in order.
+    #[arg(long = "arg", value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "config")]
+    arguments: Vec<String>,
+    /// A variable in the environment of the module. Repeatable.
+    #[arg(long = "env", value_name = "KEY=VALUE", value_parser = variable, conflicts_with = "config")]
+    environment: Vec<(String, String)>,
     /// How long the run may take. By default 30s, or what the configuration says.
     #[arg(long, value_name = "TIME", value_parser = timeout)]
     timeout: Option<Duration>,
@@ -68,6 +74,8 @@ pub struct Job {
     pub services: Services,
     /// Its own settings.
     pub settings: Map<String, Value>,
+    /// Its arguments and environment.
+    pub invocation: Arc<Invocation>,
     /// What it may use.
     pub limits: Limits,
     /// How long it may take.
@@ -112,6 +120,7 @@ fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
         grants: job.grants.clone(),
         services: Services::new(&config.services, &config.base)?,
         settings: job.settings.as_ref().clone(),
+        invocation: Arc::clone(&job.invocation),
         limits: job.limits.clone(),
         timeout: job.timeout,
         state: None,
@@ -132,10 +141,17 @@ fn described(args: &Args) -> anyhow::Result<Job> {
         grants,
         services,
         settings: Map::new(),
+        invocation: Arc::new(invocation(args)?),
         limits: Limits::default(),
         timeout: DEFAULT_TIMEOUT,
         state: None,
     })
+}
+
+/// Arguments and environment from the command line.
+fn invocation(args: &Args) -> anyhow::Result<Invocation> {
+    let environment = args.environment.iter().cloned().collect();
+    Invocation::new(args.arguments.clone(), environment).context("`--arg` and `--env`")
 }
 
 /// A grant of what was named on the command line; none where nothing was.
@@ -170,6 +186,7 @@ pub async fn once(file: &Path, job: Job, format: LogFormat) -> anyhow::Result<Ex
         lease: Lease::unlimited(),
         cancel: cancel.clone(),
         settings: Arc::new(job.settings),
+        invocation: job.invocation,
         limits: job.limits,
     };
     let running = runtime::run(&prepared, request);
@@ -222,6 +239,12 @@ fn setting(text: &str) -> Result<(String, Value), String> {
     let value = parsed.ok().filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
     let text = text[key.len() + 1..].to_owned();
     Ok((key.to_owned(), value.unwrap_or(Value::String(text))))
+}
+
+/// `KEY=VALUE`, as text.
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as `KEY=VALUE`")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
