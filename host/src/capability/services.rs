@@ -94,6 +94,15 @@ impl Services {
         }))
     }
 
+    /// The same services, which count on where others stopped: what was denied, and the figures of jobs.
+    #[must_use]
+    pub fn continuing(mut self, before: &Self) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            (shared.denials, shared.figures) = (before.0.denials.clone(), before.0.figures.clone());
+        }
+        self
+    }
+
     /// The HTTP clients.
     pub fn clients(&self) -> &Clients {
         &self.0.clients

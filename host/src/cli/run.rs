@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 
 use super::output;
-use crate::agent::{self, Stop};
+use crate::agent::{self, Reload, Stop};
 use crate::capability::{Granted, Services};
 use crate::config::{Config, Job};
 use crate::module;
@@ -31,7 +31,7 @@ pub struct Args {
     end_with_parent: bool,
 }
 
-/// Runs an agent until SIGTERM or SIGINT.
+/// Runs an agent until SIGTERM or SIGINT; SIGHUP, or a change of the file, lets it read its configuration again.
 ///
 /// # Errors
 /// The configuration is refused, or the agent cannot start.
@@ -48,7 +48,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let compiler = Compiler::child(super::program()?, config.compiler).with_store(agent::store(&config.store));
     let (stop, asked) = watch::channel(Stop::No);
     let mut signals = super::signals::Signals::new()?;
-    let agent = agent::run(config, compiler, asked);
+    let reload = Reload { path: args.config, asked: signals.reloads(), hint: super::hints::of };
+    let agent = agent::run_and_reload(config, compiler, Some(reload), asked);
     tokio::pin!(agent);
     tokio::select! {
         ended = &mut agent => return Ok(exit_code(ended?)),

@@ -18,6 +18,9 @@ pub use digest::Digest;
 pub use download::client;
 pub use load::{LoadError, Loader};
 pub use slot::{Counters, Loaded, Refusal, Slot, Trouble};
+pub(crate) use stamp::Stamp;
+pub(crate) use watch::Watch;
+
 pub use source::{Source, SourceError, Unavailable};
 pub use store::{DEFAULT_SIZE, Hold, Last, MAX_CODE_BYTES, MIN_SIZE, Store};
 
