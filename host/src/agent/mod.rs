@@ -26,7 +26,7 @@ use crate::arbiter::rfc2136::{self, Rfc2136};
 use crate::capability::http::Clients;
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
-use crate::module::{self, Loader, Slot};
+use crate::module::{self, Access, Loader, Origin, Slot, Source};
 use crate::round::Form;
 use crate::runtime::{Engine, LoadError, Module, Prepared};
 use driver::Driver;
@@ -193,12 +193,40 @@ fn loader(engine: &Engine, services: &Services, job: &config::Job) -> Loader<Pre
     })
 }
 
-/// The client that fetches modules.
+/// What modules are reached with, but for pointers at the arbiter.
 ///
 /// # Errors
 /// TLS cannot be set up.
-pub fn module_client(services: &Services) -> Result<reqwest::Client, reqwest::Error> {
-    services.clients().another(module::client)
+pub fn module_access(services: &Services) -> Result<Access, reqwest::Error> {
+    services.clients().another(module::client).map(Access::new)
+}
+
+/// Where a job's modules come from. A pointer in the arbiter's zone is read by the arbiter's means: at the primary, and signed.
+///
+/// # Errors
+/// The pointer cannot be read there.
+pub fn origin(config: &Config, job: &config::Job, access: &Access) -> Result<Origin, StartError> {
+    let mut access = access.clone();
+    if let Source::Pointer(pointer) = &job.module
+        && pointer.server().is_none()
+    {
+        access.pointer = reader(config, &job.name, pointer.name())?;
+    }
+    Ok(Origin { source: job.module.clone(), trust: job.trust.clone(), access })
+}
+
+/// Who reads a name in the arbiter's zone; none where there is no such zone, or the name is not in it.
+fn reader(config: &Config, job: &str, name: &Name) -> Result<Option<Arc<dyn Arbiter>>, StartError> {
+    if !config.arbiter.zone().is_some_and(|zone| zone.zone_of(name)) {
+        return Ok(None);
+    }
+    if let config::Arbiter::Rfc2136 { server, zone, key, ttl, timeout } = &config.arbiter {
+        let (server, zone, key) = (server.clone(), zone.clone(), key.clone());
+        let options = rfc2136::Options { server, zone, record: name.clone(), key, ttl: *ttl, timeout: *timeout };
+        let invalid = |error| StartError::Arbiter { job: job.to_owned(), error };
+        return Ok(Some(Arc::new(Rfc2136::new(options).map_err(invalid)?)));
+    }
+    Ok(powerdns(config, job, name)?.map(|arbiter| Arc::new(arbiter) as Arc<dyn Arbiter>))
 }
 
 /// Runs an agent until it is stopped. `true` when every job's loop ended in order.
@@ -209,7 +237,7 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool
     let engine = Engine::new().map_err(|error| StartError::Engine(error.into()))?;
     let services = Services::new(&config.services, &config.base).map_err(|error| StartError::Services(error.into()))?;
     let mut arbiters = arbiters(&config)?;
-    let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
+    let access = module_access(&services).map_err(|error| StartError::Services(error.into()))?;
     let id = new_id(&config.agent.name);
     let metrics = Arc::new(Metrics::new(config.jobs.iter().map(|job| job.name.as_str()), arbiters.values()));
     let _serving = match config.agent.metrics {
@@ -221,7 +249,8 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool
         let Some(arbiter) = arbiters.remove(&job.name) else { continue };
         announce(job, arbiter.as_ref(), &id);
         let span = tracing::info_span!("job", job = %job.name);
-        let slot = span.in_scope(|| Slot::start(job.module.clone(), loader(&engine, &services, job), client.clone()));
+        let origin = origin(&config, job, &access)?;
+        let slot = span.in_scope(|| Slot::start(origin, loader(&engine, &services, job)));
         let driver = Driver::new(job.clone(), id.clone(), arbiter, slot, stop.clone(), Arc::clone(&metrics));
         drivers.spawn(driver.run().instrument(span));
     }

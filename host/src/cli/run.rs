@@ -82,7 +82,9 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     let services = Services::new(&config.services, &config.base)?;
     agent::arbiters(config)?;
     for job in &config.jobs {
-        let what = check_module(&engine, &services, job).await.with_context(|| format!("[job.{}] module", job.name))?;
+        let what = check_module(&engine, &services, config, job)
+            .await
+            .with_context(|| format!("[job.{}] module", job.name))?;
         output::data(format_args!("job `{}`: {what}", job.name));
     }
     let jobs = config.jobs.len();
@@ -90,12 +92,13 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn check_module(engine: &Engine, services: &Services, job: &Job) -> anyhow::Result<String> {
+async fn check_module(engine: &Engine, services: &Services, config: &Config, job: &Job) -> anyhow::Result<String> {
+    let origin = agent::origin(config, job, &agent::module_access(services)?)?;
     let module::Source::File(path) = &job.module else {
         return Ok(format!("its module at {} is not looked at before it runs", job.module));
     };
-    let bytes = job.module.fetch(&agent::module_client(services)?).await?;
-    let digest = module::Digest::of(&bytes);
+    let module = origin.fetch().await?;
+    let (digest, bytes) = (module.digest(), module.bytes().clone());
     let (engine, services, job) = (engine.clone(), services.clone(), job.clone());
     tokio::task::spawn_blocking(move || agent::prepare(&engine, &services, &job, &bytes)).await??;
     Ok(format!("{} (sha256 {}) can run", path.display(), digest.short()))

@@ -18,7 +18,7 @@ use crate::arbiter::powerdns::{self, ApiKey};
 use crate::arbiter::tsig::Key;
 use crate::capability::{self, Grants, SecretError, SecretSource};
 use crate::files;
-use crate::module::Source;
+use crate::module::{Source, Trust};
 use crate::round::contender::{Rules, Settle};
 use crate::round::{Form, Seal, SealKey};
 use crate::runtime::Limits;
@@ -179,6 +179,8 @@ pub struct Job {
     pub timeout: Duration,
     /// Where its module comes from.
     pub module: Source,
+    /// What makes a module from there trusted.
+    pub trust: Trust,
     /// What a run may use.
     pub limits: Limits,
     /// What it may do.

@@ -11,7 +11,7 @@ use crate::config::{
     Agent, Arbiter, DEFAULT_CATCH_UP, DEFAULT_TIMEOUT, Job, LEASE_MARGIN, MAX_ATTEMPTS, MAX_CATCH_UP, MAX_TIMEOUT,
     MIN_LEASE, MIN_START_DEADLINE, Seals, Size, raw,
 };
-use crate::module::Source;
+use crate::module::{Source, Trust};
 use crate::round::contender::{Backoff, Delivery, Missed, Rules};
 use crate::runtime::Limits;
 
@@ -93,8 +93,10 @@ pub(in crate::config) fn job(
     }
     let module = Source::parse(&raw.module, base)
         .map_err(|error| invalid(&place("module"), error.to_string()).hint(error.hint()))?;
+    let trust = Trust::new(&raw.sha256.0, &raw.minisign.0)
+        .map_err(|error| invalid(&place(error.key()), error.to_string()).hint(error.hint()))?;
     let settings = Arc::new(settings(&place("config"), raw.config)?);
-    Ok(Job { record, rules, timeout, module, limits, grants: raw.grants, settings, name })
+    Ok(Job { record, rules, timeout, module, trust, limits, grants: raw.grants, settings, name })
 }
 
 fn delivery(place: &str, given: Option<&str>) -> Result<Delivery, Problem> {
