@@ -239,7 +239,11 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool
     let mut arbiters = arbiters(&config)?;
     let access = module_access(&services).map_err(|error| StartError::Services(error.into()))?;
     let id = new_id(&config.agent.name);
-    let metrics = Arc::new(Metrics::new(config.jobs.iter().map(|job| job.name.as_str()), arbiters.values()));
+    let metrics = Arc::new(Metrics::new(
+        config.jobs.iter().map(|job| job.name.as_str()),
+        arbiters.values(),
+        services.figures().clone(),
+    ));
     let _serving = match config.agent.metrics {
         Some(address) => Some(metrics::serve(address, Arc::clone(&metrics)).await?),
         None => None,

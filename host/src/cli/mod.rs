@@ -74,6 +74,8 @@ pub enum Command {
     Resume(steer::Args),
     /// Run a job once, now, whatever its schedule and a pause say: on one of its agents.
     Trigger(steer::Args),
+    /// Say which module of a job is to run, where its agents are to run the same one.
+    Module(steer::ModuleArgs),
     /// Create a job's record, or repair one that cannot be read.
     Init(init::Args),
     /// Write and try jobs: run a module once, or see what it needs.
@@ -121,6 +123,7 @@ impl Cli {
             Command::Pause(args) => steer::pause(args).await,
             Command::Resume(args) => steer::resume(args).await,
             Command::Trigger(args) => steer::trigger(args).await,
+            Command::Module(args) => steer::module(args).await,
             Command::Init(args) => init::run(args).await,
             Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,

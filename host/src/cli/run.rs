@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::output;
 use crate::agent::{self, Stop};
-use crate::capability::Services;
+use crate::capability::{Granted, Services};
 use crate::config::{Config, Job};
 use crate::module;
 use crate::runtime::Engine;
@@ -82,6 +82,8 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     let services = Services::new(&config.services, &config.base)?;
     agent::arbiters(config)?;
     for job in &config.jobs {
+        let granted = Granted::new(job.grants.clone(), services.clone());
+        granted.check().map_err(anyhow::Error::msg).with_context(|| format!("[job.{}.grants]", job.name))?;
         let what = check_module(&engine, &services, config, job)
             .await
             .with_context(|| format!("[job.{}] module", job.name))?;

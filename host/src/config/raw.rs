@@ -101,6 +101,8 @@ pub(super) struct Job {
     pub(super) memory: Option<Size>,
     pub(super) seal: Option<String>,
     #[serde(default)]
+    pub(super) require_same_module: bool,
+    #[serde(default)]
     pub(super) grants: capability::Grants,
     #[serde(default)]
     pub(super) config: toml::Table,

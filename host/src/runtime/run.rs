@@ -18,7 +18,7 @@ use super::prepare::Prepared;
 use super::state::State;
 use super::verdict::{self, End};
 use crate::clock::{millis, wall_ms};
-use crate::round::{Fence, Outcome};
+use crate::round::{Change, Data, Fence, Outcome};
 
 /// The longest summary or reason in a report, in bytes.
 pub const MAX_MESSAGE: usize = 4 * 1024;
@@ -36,6 +36,8 @@ pub struct Request {
     pub due_ms: u64,
     /// How the job's previous run ended, as the code in the record.
     pub previous: Option<String>,
+    /// The job's text, as the last run that went well left it.
+    pub state: Option<Data>,
     /// How long the run may take, from now.
     pub deadline: Duration,
     /// What allows the run to act; when it is lost, the run is stopped.
@@ -55,6 +57,8 @@ pub struct Report {
     pub outcome: Outcome,
     /// The job's summary, or why there is none; one line of at most [`MAX_MESSAGE`] bytes.
     pub message: String,
+    /// What the job's text becomes: of no interest unless the run went well.
+    pub change: Change,
     /// What it printed.
     pub output: Output,
     /// How long it took.
@@ -75,6 +79,7 @@ pub async fn run(prepared: &Prepared, request: Request) -> Report {
     let report = task.await.unwrap_or_else(|error| Report {
         outcome: Outcome::Host,
         message: clean(&format!("the host failed in the run: {error}"), MAX_MESSAGE),
+        change: Change::Nothing,
         output: Output::default(),
         elapsed: started.elapsed(),
         peak_memory: 0,
@@ -110,7 +115,8 @@ async fn here(prepared: Prepared, request: Request, started: Instant) -> Report 
     };
     let output = capture.finish();
     let (outcome, message) = verdict::verdict(end, refused_memory, &limits, &capture.stderr_tail());
-    Report { outcome, message: clean(&message, MAX_MESSAGE), output, elapsed: started.elapsed(), peak_memory }
+    let (message, change) = (clean(&message, MAX_MESSAGE), facts.change());
+    Report { outcome, message, change, output, elapsed: started.elapsed(), peak_memory }
 }
 
 /// What the module is told of the request.

@@ -16,8 +16,8 @@ use crate::capability::slack::SlackConfig;
 use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
 use crate::config::Config;
 use crate::config::DEFAULT_TIMEOUT;
-use crate::round::{Fence, Outcome};
-use crate::runtime::{self, Engine, Lease, Limits, LoadError, Report, Request, wall_ms};
+use crate::round::{Change, Data, Fence, MAX_DATA_BYTES, Outcome};
+use crate::runtime::{self, Engine, Lease, Limits, LoadError, Report, Request, clean, wall_ms};
 
 /// The longest run from the command line.
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
@@ -49,6 +49,9 @@ pub struct Args {
     /// How long the run may take. By default 30s, or what the configuration says.
     #[arg(long, value_name = "TIME", value_parser = timeout)]
     timeout: Option<Duration>,
+    /// The job's state, as a run before may have left it; what the run makes of it is shown on stderr.
+    #[arg(long, value_name = "TEXT", value_parser = state)]
+    state: Option<Data>,
     /// How much memory the module may have. By default 256MiB, or what the configuration says.
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<usize>,
@@ -69,6 +72,8 @@ pub struct Job {
     pub limits: Limits,
     /// How long it may take.
     pub timeout: Duration,
+    /// The text that it is left with by the run before.
+    pub state: Option<Data>,
 }
 
 pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCode> {
@@ -77,6 +82,7 @@ pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCod
         None => described(&args)?,
     };
     job.settings.extend(args.settings);
+    job.state = args.state;
     job.timeout = args.timeout.unwrap_or(job.timeout);
     job.limits.memory = args.memory.unwrap_or(job.limits.memory);
     once(&args.file, job, format).await.map_err(|error| match (&args.config, error.downcast_ref()) {
@@ -108,6 +114,7 @@ fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
         settings: job.settings.as_ref().clone(),
         limits: job.limits.clone(),
         timeout: job.timeout,
+        state: None,
     })
 }
 
@@ -127,6 +134,7 @@ fn described(args: &Args) -> anyhow::Result<Job> {
         settings: Map::new(),
         limits: Limits::default(),
         timeout: DEFAULT_TIMEOUT,
+        state: None,
     })
 }
 
@@ -157,6 +165,7 @@ pub async fn once(file: &Path, job: Job, format: LogFormat) -> anyhow::Result<Ex
         fence: Fence { round: now / 1000, attempt: 1 },
         due_ms: now,
         previous: None,
+        state: job.state,
         deadline: job.timeout,
         lease: Lease::unlimited(),
         cancel: cancel.clone(),
@@ -185,6 +194,14 @@ fn show(name: &str, report: &Report, format: LogFormat) -> ExitCode {
         "the run has ended"
     );
     if report.outcome.is_ok() {
+        match &report.change {
+            Change::Nothing => {}
+            Change::To(None) => tracing::info!(job = name, "the job's state is cleared"),
+            Change::To(Some(state)) => {
+                let state = state.as_str();
+                tracing::info!(job = name, state, "the job's state is now `{}`", clean(state, MAX_DATA_BYTES));
+            }
+        }
         output::data(&report.message);
         return ExitCode::SUCCESS;
     }
@@ -213,6 +230,11 @@ fn timeout(text: &str) -> Result<Duration, String> {
         return Err("it must be more than nothing and at most a day".to_owned());
     }
     Ok(time)
+}
+
+fn state(text: &str) -> Result<Data, String> {
+    Data::new(text.to_owned())
+        .map_err(|bytes| format!("it has {bytes} bytes as a JSON string, and at most {MAX_DATA_BYTES} are kept"))
 }
 
 /// A size with a unit: `256MiB`, `64KiB`, `1GiB`, or plain bytes.

@@ -77,6 +77,7 @@ pub(in crate::config) fn job(
         delivery,
         missed,
         start_deadline_ms: start_deadline.map(millis),
+        same_module: raw.require_same_module,
         settle: arbiter.settle(),
         renew_ms: (lease < whole).then(|| millis(lease / 2)),
         attempts,
