@@ -10,7 +10,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use reqwest::Client;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet};
 use tracing::Instrument as _;
@@ -19,11 +18,11 @@ use super::driver::Driver;
 use super::follow::{self, Follower};
 use super::identity::new_id;
 use super::metrics::Metrics;
-use super::{StartError, Stop, announce, arbiters, loader, module_client};
+use super::{StartError, Stop, announce, arbiters, loader, module_access, origins};
 use crate::arbiter::Arbiter;
 use crate::capability::Services;
 use crate::config::{self, Config, ConfigError, Parts};
-use crate::module::Slot;
+use crate::module::{Access, Origin, Slot};
 use crate::runtime::{Compiler, Engine};
 
 /// What makes an agent read its configuration again: a change of the file, or that somebody asks for it.
@@ -42,7 +41,7 @@ pub(super) struct Tools {
     pub(super) engine: Engine,
     pub(super) compiler: Compiler,
     pub(super) services: Services,
-    pub(super) client: Client,
+    pub(super) access: Access,
 }
 
 /// All that the drivers of an agent share, and the drivers.
@@ -53,6 +52,7 @@ pub(super) struct Supervisor {
     started_with: Parts,
     tools: Tools,
     arbiters: HashMap<String, Arc<dyn Arbiter>>,
+    origins: HashMap<String, Origin>,
     metrics: Arc<Metrics>,
     drivers: JoinSet<()>,
     running: HashMap<String, Running>,
@@ -82,6 +82,7 @@ impl Supervisor {
         config: Config,
         tools: Tools,
         arbiters: HashMap<String, Arc<dyn Arbiter>>,
+        origins: HashMap<String, Origin>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -90,6 +91,7 @@ impl Supervisor {
             config,
             tools,
             arbiters,
+            origins,
             metrics,
             drivers: JoinSet::new(),
             running: HashMap::new(),
@@ -152,13 +154,14 @@ impl Supervisor {
     }
 
     fn start(&mut self, job: &config::Job, id: String) {
-        let Some(arbiter) = self.arbiters.get(&job.name).cloned() else { return };
+        let known = (self.arbiters.get(&job.name).cloned(), self.origins.get(&job.name).cloned());
+        let (Some(arbiter), Some(origin)) = known else { return };
         announce(job, arbiter.as_ref(), &id);
         self.metrics.begin(&job.name);
         let span = tracing::info_span!("job", job = %job.name);
-        let Tools { engine, compiler, services, client } = &self.tools;
+        let Tools { engine, compiler, services, .. } = &self.tools;
         let loader = loader(engine, compiler, services, job);
-        let slot = span.in_scope(|| Slot::start(job.module.clone(), loader, client.clone()));
+        let slot = span.in_scope(|| Slot::start(origin, loader));
         let (stop, stopped) = watch::channel(self.stop);
         let driver = Driver::new(job.clone(), id, arbiter, slot, stopped, Arc::clone(&self.metrics));
         let task = self.drivers.spawn(driver.run().instrument(span));
@@ -202,7 +205,8 @@ impl Supervisor {
         let is_shared = self.config.parts.shares_with(&config.parts);
         let services = if is_shared { self.tools.services.clone() } else { self.renewed(&config)? };
         let failed = |error: reqwest::Error| StartError::Services(error.into());
-        let client = if is_shared { self.tools.client.clone() } else { module_client(&services).map_err(failed)? };
+        let access = if is_shared { self.tools.access.clone() } else { module_access(&services).map_err(failed)? };
+        let origins = origins(&config, &access)?;
         let mut arbiters = arbiters(&config)?;
         self.keep_arbiters(&config, is_shared, &mut arbiters);
 
@@ -223,8 +227,8 @@ impl Supervisor {
         let is_new = |job: &&config::Job| !self.running.contains_key(&job.name);
         let added: Vec<config::Job> = config.jobs.iter().filter(is_new).cloned().collect();
         let is_news = !is_shared || config.parts != self.config.parts;
-        (self.tools.services, self.tools.client) = (services, client);
-        (self.arbiters, self.config) = (arbiters, config);
+        (self.tools.services, self.tools.access) = (services, access);
+        (self.arbiters, self.origins, self.config) = (arbiters, origins, config);
         self.metrics.keep_clocks(self.arbiters.values());
         self.tools.services.figures().retain(|name| self.config.jobs.iter().any(|job| job.name == name));
         for job in &added {
