@@ -47,6 +47,12 @@ func Final(err error) error {
 	return final{err}
 }
 
+// IsFinal tells whether an error is marked by [Final].
+func IsFinal(err error) bool {
+	var never final
+	return errors.As(err, &never)
+}
+
 // Job says what the module does. The text that it returns is a summary for people, on one line.
 func Job(run func(Context) (string, error)) {
 	export_wit_world.Do = func(context soloist_job_types.Context) types.Result[string, soloist_job_types.Failure] {
@@ -60,11 +66,10 @@ func Job(run func(Context) (string, error)) {
 			Deadline: time.UnixMilli(int64(context.DeadlineMs)),
 			Previous: previous,
 		})
-		var never final
 		switch {
 		case err == nil:
 			return types.Ok[string, soloist_job_types.Failure](summary)
-		case errors.As(err, &never):
+		case IsFinal(err):
 			return types.Err[string](soloist_job_types.MakeFailureFinal(err.Error()))
 		default:
 			return types.Err[string](soloist_job_types.MakeFailureRetry(err.Error()))
