@@ -13,6 +13,8 @@ mod source;
 mod stamp;
 mod watch;
 
+pub(crate) use watch::Watch;
+
 pub use digest::Digest;
 pub use download::client;
 pub use load::{LoadError, Loader};
