@@ -64,7 +64,11 @@ macro_rules! sdk {
 }
 
 /// The crate `soloist-sdk`.
-const SDK: &[File] = sdk!("config.rs", "context.rs", "failure.rs", "http.rs", "lib.rs", "log.rs", "slack.rs");
+const SDK: &[File] = sdk!(
+    "clock.rs", "config.rs", "context.rs", "dns.rs", "dns_update.rs", "failure.rs", "host.rs", "http.rs", "lib.rs",
+    "log.rs", "metric.rs", "random.rs", "secrets.rs", "slack.rs", "state.rs", "test.rs", "test/calls.rs",
+    "test/ran.rs", "test/tests.rs", "test/world.rs",
+);
 
 /// The files of a project of this name: paths within its folder, and contents.
 pub(super) fn project(name: &str, language: Language) -> Vec<(String, Vec<u8>)> {
@@ -153,6 +157,8 @@ mod tests {
         assert_eq!(listed("../wit", ".wit"), WIT.iter().map(|(path, _)| *path).collect::<Vec<_>>());
         let sdk: Vec<&str> = SDK.iter().map(|(path, _)| *path).filter(|path| !path.contains('/')).collect();
         assert_eq!(listed("../guest-sdk/src", ".rs"), sdk);
+        let tests: Vec<&str> = SDK.iter().filter_map(|(path, _)| path.strip_prefix("test/")).collect();
+        assert_eq!(listed("../guest-sdk/src/test", ".rs"), tests);
     }
 
     #[test]
