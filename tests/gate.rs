@@ -159,7 +159,7 @@ async fn what_is_not_granted_is_never_contacted() {
         assert!(reason.contains(&format!("job `canary` was not granted `{origin}`")), "{reason}");
         assert!(reason.contains("under `[job.canary.grants]`"), "{reason}");
     }
-    assert_eq!(services.denied(), 3);
+    assert_eq!(services.denied("canary", "http"), 3);
     assert!(other.seen().is_empty() && granted.seen().is_empty());
 }
 

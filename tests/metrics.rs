@@ -7,6 +7,7 @@ use std::time::Duration;
 use soloist::arbiter::tsig::Algorithm;
 use soloist_tests::agents::{Fleet, eventually, now_ms, scrape};
 use soloist_tests::binary::soloist;
+use soloist_tests::calls::{Import, component, summary};
 use soloist_tests::servers::{self, Kind, TestServer};
 
 const RECORD: &str = "count.example.test";
@@ -63,6 +64,42 @@ async fn what_is_exported_is_what_happened() {
         line.eq_ignore_ascii_case("content-type: application/openmetrics-text; version=1.0.0; charset=utf-8")
     }));
     assert!(!lines.iter().any(|line| line.contains(&server.key().secret_base64())), "no secret is exported");
+}
+
+/// Counts one turn each time it runs.
+fn counting() -> String {
+    let count = Import {
+        interface: "soloist:job/metric@0.1.0",
+        text: r#"(type $error-type (variant (case "invalid" string) (case "refused" string)))
+                 (export "error" (type $error (eq $error-type)))
+                 (export "count" (func (param "name" string) (param "by" f64)
+                   (param "labels" (list (tuple string string))) (result (result (error $error)))))"#,
+        functions: &[("count", "(param i32 i32 f64 i32 i32 i32)")],
+    };
+    let body = "(call $count (i32.const 512) (i32.const 5) (f64.const 1) (i32.const 0) (i32.const 0) (i32.const 32))";
+    component(&[count], "turns", &format!("{body} {}", summary("(i32.const 512)", "(i32.const 5)")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_job_counts_is_exported_beside_the_agents_own() {
+    let server = servers::start(Kind::Embedded, Algorithm::HmacSha256).await.unwrap();
+    let mut fleet = fleet(&*server, "127.0.0.1:0");
+    std::fs::write(fleet.path("job.wat"), counting()).unwrap();
+    fleet.due_at(RECORD, now_ms() / 1000 + 3600).await;
+    fleet.start_all(&["alto"]).await;
+    let lines = scrape(&fleet, "alto").await;
+    assert!(!lines.iter().any(|line| line.starts_with("soloist_job_")), "nothing has been counted yet: {lines:?}");
+    fleet.due_at(RECORD, now_ms() / 1000).await;
+    let finished = || fleet.log().all(|event| event.kind() == "finished").len() as u64;
+    eventually("two rounds are run", Duration::from_secs(60), async || (finished() >= 2).then_some(())).await;
+    let before = finished();
+    let lines = scrape(&fleet, "alto").await;
+    let after = finished() + 1;
+    let turns = lines.iter().find_map(|line| line.strip_prefix("soloist_job_turns_total{job=\"count\"} "));
+    let turns: f64 = turns.expect("the job has counted").parse().unwrap();
+    assert!(turns >= before as f64 && turns <= after as f64, "{turns} turns, and {before} to {after} rounds were run");
+    assert!(lines.iter().any(|line| line == "# TYPE soloist_job_turns counter"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("soloist_rounds_won_total")), "{lines:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,227 +1,269 @@
-//! Messages to Slack, against a fake that checks what the real one checks: content type, authorization, payload.
+//! Messages to Slack, against a server that checks and refuses as the real one does.
 
-use std::collections::VecDeque;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use serde_json::{Value, json};
-use soloist::capability::slack::{Error, Grant, MAX_POSTS, Message, Poster};
+use serde_json::json;
+use soloist::capability::slack::{Error, Grant, INTERVAL, MAX_POSTS, Message, Posted, Poster};
 use soloist::capability::{Services, ServicesConfig};
 use soloist::runtime::{Facts, Lease, Request};
 use soloist_tests::guest;
+use soloist_tests::slack::{Fault, Slack};
 
-const TOKEN: &str = "xoxb-geheim";
+/// Every channel that the server has.
+const CHANNELS: [&str; 5] = ["#ops", "#status", "#alerts", "#elsewhere", "#old"];
 
-/// A fake of Slack that answers what it was told to, and `ok` after that.
-struct Slack {
-    base: String,
-    shared: Shared,
-    task: tokio::task::JoinHandle<()>,
-}
-
-/// Status, `retry-after` and body.
-type Answer = (u16, Option<u32>, String);
-
-#[derive(Clone, Default)]
-struct Shared {
-    posted: Arc<Mutex<Vec<Value>>>,
-    answers: Arc<Mutex<VecDeque<Answer>>>,
-}
-
-impl Drop for Slack {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Slack {
-    async fn start() -> Self {
-        let shared = Shared::default();
-        let router = Router::new()
-            .route("/api/chat.postMessage", post(post_message))
-            .route("/services/geheim", post(webhook))
-            .with_state(shared.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let base = format!("http://{}", listener.local_addr().expect("an address"));
-        let task = tokio::spawn(async move {
-            axum::serve(listener, router).await.expect("the server runs");
-        });
-        Self { base, shared, task }
-    }
-
-    fn answer(&self, status: u16, retry_after: Option<u32>, body: &str) {
-        self.shared.answers.lock().expect("no test panicked here").push_back((status, retry_after, body.to_owned()));
-    }
-
-    fn posted(&self) -> Vec<Value> {
-        self.shared.posted.lock().expect("no test panicked here").clone()
-    }
-
-    /// A poster with a token, and a webhook for `#hook`.
-    fn poster(&self, request: &Request) -> Poster {
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::write(folder.path().join("token"), TOKEN).expect("a token");
-        std::fs::write(folder.path().join("hook"), format!("{}/services/geheim", self.base)).expect("a webhook");
-        let config = format!(
-            "[slack]\ntoken-file = \"token\"\napi = \"{}/api\"\n[slack.webhooks]\n\"#hook\" = {{ file = \"hook\" }}",
-            self.base
-        );
-        poster(&config, folder.path(), request)
-    }
-}
-
-fn poster(config: &str, folder: &Path, request: &Request) -> Poster {
+fn poster_of(config: &str, folder: &Path, grant: &[&str], request: &Request) -> Poster {
     let config: ServicesConfig = toml::from_str(config).expect("a configuration");
     let services = Services::new(&config, folder).expect("services");
-    Poster::new(Grant::of(["#ops", "#hook"]).expect("channels"), services, Arc::new(Facts::new(request)))
+    Poster::new(Grant::of(grant.iter().copied()).expect("channels"), services, Arc::new(Facts::new(request)))
 }
 
-fn told(shared: &Shared) -> Option<Response> {
-    let (status, retry_after, body) = shared.answers.lock().expect("no test panicked here").pop_front()?;
-    let mut response = (StatusCode::from_u16(status).expect("a status"), body).into_response();
-    if let Some(seconds) = retry_after {
-        response.headers_mut().insert("retry-after", seconds.into());
-    }
-    Some(response)
+/// A poster by token, with half a minute.
+fn by_token(slack: &Slack) -> Poster {
+    let folder = tempfile::tempdir().expect("a folder");
+    poster_of(&slack.by_token(folder.path()), folder.path(), &CHANNELS, &long())
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
-    headers.get("content-type").is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
+/// A poster by webhooks alone.
+fn by_webhook(slack: &Slack) -> Poster {
+    let folder = tempfile::tempdir().expect("a folder");
+    poster_of(&slack.by_webhook(folder.path(), &CHANNELS), folder.path(), &CHANNELS, &long())
 }
 
-async fn post_message(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
-    if headers.get("authorization").map(axum::http::HeaderValue::as_bytes) != Some(format!("Bearer {TOKEN}").as_bytes())
-    {
-        return axum_json(&json!({"ok": false, "error": "not_authed"}));
-    }
-    let Some(message) = is_json(&headers).then(|| serde_json::from_slice::<Value>(&body).ok()).flatten() else {
-        return axum_json(&json!({"ok": false, "error": "invalid_json"}));
-    };
-    if let Some(answer) = told(&shared) {
-        return answer;
-    }
-    if !message["channel"].is_string() {
-        return axum_json(&json!({"ok": false, "error": "channel_not_found"}));
-    }
-    shared.posted.lock().expect("no test panicked here").push(message);
-    axum_json(&json!({"ok": true, "ts": "1700000000.000100"}))
-}
-
-async fn webhook(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
-    let Some(message) = is_json(&headers).then(|| serde_json::from_slice::<Value>(&body).ok()).flatten() else {
-        return (StatusCode::BAD_REQUEST, "invalid_payload").into_response();
-    };
-    if let Some(answer) = told(&shared) {
-        return answer;
-    }
-    shared.posted.lock().expect("no test panicked here").push(message);
-    "ok".into_response()
-}
-
-fn axum_json(value: &Value) -> Response {
-    ([("content-type", "application/json")], value.to_string()).into_response()
+fn long() -> Request {
+    Request { deadline: Duration::from_secs(60), ..guest::request() }
 }
 
 fn message(channel: &str) -> Message {
-    Message { channel: channel.to_owned(), text: "it is down".to_owned(), blocks: None }
+    Message { channel: channel.to_owned(), text: "it is down".to_owned(), blocks: None, thread: None }
+}
+
+fn rejected<T>(code: &str) -> Result<T, Error> {
+    Err(Error::Rejected(code.to_owned()))
 }
 
 #[tokio::test]
-async fn a_token_posts_to_the_channel_and_gives_the_time_stamp() {
+async fn a_token_posts_to_the_channel_and_tells_where_it_stands() {
     let slack = Slack::start().await;
-    let poster = slack.poster(&guest::request());
     let blocks = Some(r#"[{"type": "divider"}]"#.to_owned());
-    let stamp = poster.post(Message { blocks, ..message("#ops") }).await.unwrap();
-    assert_eq!(stamp.as_deref(), Some("1700000000.000100"));
-    assert_eq!(slack.posted(), [json!({"channel": "#ops", "text": "it is down", "blocks": [{"type": "divider"}]})]);
+    let posted = by_token(&slack).post(Message { blocks, ..message("#ops") }).await.unwrap().unwrap();
+    let [there] = &slack.messages()[..] else { panic!("{:?}", slack.messages()) };
+    assert_eq!((&there.ts, &there.channel, &*there.channel_name), (&posted.ts, &posted.channel, "#ops"));
+    assert_eq!((&*there.text, &there.blocks), ("it is down", &Some(json!([{"type": "divider"}]))));
+    let payload = &there.metadata.as_ref().unwrap()["event_payload"];
+    assert_eq!(*payload, json!({"job": "canary", "agent": "agent-1", "round": 1000, "attempt": 1, "number": 1}));
 }
 
 #[tokio::test]
-async fn a_webhook_is_preferred_for_its_channel() {
+async fn a_webhook_posts_to_its_channel_and_tells_nothing() {
     let slack = Slack::start().await;
-    assert_eq!(slack.poster(&guest::request()).post(message("#hook")).await, Ok(None));
-    assert_eq!(slack.posted(), [json!({"text": "it is down"})]);
+    assert_eq!(by_webhook(&slack).post(message("#status")).await, Ok(None));
+    assert_eq!(slack.texts("#status"), ["it is down"]);
+    assert_eq!(slack.requests()[0].body, json!({"text": "it is down"}));
 }
 
 #[tokio::test]
 async fn a_channel_without_a_grant_or_credentials_is_denied() {
     let slack = Slack::start().await;
-    let poster = slack.poster(&guest::request());
+    let poster = by_token(&slack);
     for channel in ["#dev", "ops", "#OPS"] {
         let error = poster.post(message(channel)).await.unwrap_err();
         assert!(matches!(&error, Error::Denied(reason) if reason.contains("under `[job.canary.grants]`")), "{error:?}");
     }
-    let without = poster_without_secrets();
+    let without = poster_of("", Path::new(""), &CHANNELS, &long());
     let error = without.post(message("#ops")).await.unwrap_err();
     assert!(matches!(&error, Error::Denied(reason) if reason.contains("`[slack]`")), "{error:?}");
-    assert!(slack.posted().is_empty());
+    assert!(slack.requests().is_empty());
 }
 
-fn poster_without_secrets() -> Poster {
-    poster("", Path::new(""), &guest::request())
+#[tokio::test]
+async fn a_reply_stands_in_its_thread_and_an_update_replaces_its_message() {
+    let slack = Slack::start().await;
+    let poster = by_token(&slack);
+    let first = poster.post(message("#ops")).await.unwrap().unwrap();
+    let reply = Message { thread: Some(first.ts.clone()), text: "still".to_owned(), ..message("#ops") };
+    poster.post(reply).await.unwrap().unwrap();
+    let better = Message { text: "it is up".to_owned(), ..message("#ops") };
+    assert_eq!(poster.update(first.clone(), better).await, Ok(first.clone()));
+    let [top, reply] = &slack.messages()[..] else { panic!("{:?}", slack.messages()) };
+    assert_eq!((&*top.text, top.edited), ("it is up", true));
+    assert_eq!((&*reply.text, reply.thread_ts.as_ref()), ("still", Some(&first.ts)));
+
+    let nowhere = Message { thread: Some("1.000000".to_owned()), ..message("#ops") };
+    assert_eq!(poster.post(nowhere).await, rejected("thread_not_found"));
+    let gone = Posted { ts: "1.000000".to_owned(), ..first };
+    assert_eq!(poster.update(gone, message("#ops")).await, rejected("message_not_found"));
+}
+
+#[tokio::test]
+async fn an_update_reaches_no_channel_but_the_granted_one() {
+    let slack = Slack::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let config = slack.by_token(folder.path());
+    let elsewhere = by_token(&slack).post(message("#status")).await.unwrap().unwrap();
+    let poster = poster_of(&config, folder.path(), &["#ops"], &long());
+    let error = poster.update(elsewhere.clone(), message("#ops")).await.unwrap_err();
+    assert!(matches!(&error, Error::Denied(reason) if reason.contains("is not `#ops`")), "{error:?}");
+    // A process that has not posted there yet looks the id up, and needs a scope for it.
+    let ops = by_token(&slack).post(message("#ops")).await.unwrap().unwrap();
+    let fresh = || poster_of(&config, folder.path(), &["#ops"], &long());
+    assert!(fresh().update(ops.clone(), message("#ops")).await.is_ok());
+    slack.set_scopes(&["chat:write"]);
+    let error = fresh().update(ops.clone(), message("#ops")).await.unwrap_err();
+    assert!(matches!(&error, Error::Denied(reason) if reason.contains("channels:read")), "{error:?}");
+    let by_id = poster_of(&config, folder.path(), &[&ops.channel], &long());
+    assert!(by_id.update(ops.clone(), message(&ops.channel)).await.is_ok());
+    assert!(slack.messages().iter().all(|message| message.edited == (message.channel_name == "#ops")));
 }
 
 #[tokio::test]
 async fn slacks_refusals_are_given_as_their_codes() {
     let slack = Slack::start().await;
-    let poster = slack.poster(&guest::request());
-    slack.answer(200, None, r#"{"ok":false,"error":"channel_not_found"}"#);
-    assert_eq!(poster.post(message("#ops")).await, Err(Error::Rejected("channel_not_found".to_owned())));
-    slack.answer(404, None, "no_service\n");
-    assert_eq!(poster.post(message("#hook")).await, Err(Error::Rejected("no_service".to_owned())));
-    slack.answer(500, None, "rollup_error");
-    assert!(matches!(poster.post(message("#hook")).await, Err(Error::Unavailable(_))));
-    slack.answer(302, None, "");
-    assert!(matches!(poster.post(message("#ops")).await, Err(Error::Unavailable(_))));
+    let (token, hook) = (by_token(&slack), by_webhook(&slack));
+    assert_eq!(token.post(message("#elsewhere")).await, rejected("not_in_channel"));
+    assert_eq!(token.post(message("#old")).await, rejected("is_archived"));
+    assert_eq!(hook.post(message("#old")).await, rejected("channel_is_archived"));
+    let blocks = || Some(r#"[{"type": "marquee"}]"#.to_owned());
+    assert_eq!(token.post(Message { blocks: blocks(), ..message("#ops") }).await, rejected("invalid_blocks"));
+    assert_eq!(hook.post(Message { blocks: blocks(), ..message("#ops") }).await, rejected("invalid_blocks"));
+    slack.set_scopes(&[]);
+    assert_eq!(token.post(message("#status")).await, rejected("missing_scope"));
+    let folder = tempfile::tempdir().unwrap();
+    let config = slack.by_token(folder.path());
+    std::fs::write(folder.path().join("slack.token"), "xoxb-old").unwrap();
+    let stranger = poster_of(&config, folder.path(), &CHANNELS, &long());
+    assert_eq!(stranger.post(message("#alerts")).await, rejected("invalid_auth"));
+    assert!(slack.messages().is_empty());
+}
+
+#[tokio::test]
+async fn a_webhook_has_no_threads_and_no_updates() {
+    let slack = Slack::start().await;
+    let poster = by_webhook(&slack);
+    let reply = Message { thread: Some("1.2".to_owned()), ..message("#ops") };
+    assert!(matches!(poster.post(reply).await, Err(Error::Invalid(_))));
+    let posted = Posted { channel: "C0000000001".to_owned(), ts: "1.2".to_owned() };
+    assert!(matches!(poster.update(posted, message("#ops")).await, Err(Error::Invalid(_))));
+    assert!(slack.requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_short_wait_is_waited_and_a_long_one_reported() {
     let slack = Slack::start().await;
-    let poster = slack.poster(&guest::request());
-    slack.answer(429, Some(1), "");
+    let poster = by_token(&slack);
+    slack.fail_next(Fault::RateLimited(1));
     assert!(poster.post(message("#ops")).await.is_ok());
-    slack.answer(429, Some(3600), "");
-    assert_eq!(poster.post(message("#ops")).await, Err(Error::RateLimited(3600)));
+    slack.fail_next(Fault::RateLimited(3600));
+    assert_eq!(poster.post(message("#status")).await, Err(Error::RateLimited(3600)));
+    // Slack's word is kept for the channel's next message, too.
+    let asked = slack.requests().len();
+    assert!(matches!(poster.post(message("#status")).await, Err(Error::RateLimited(3590..=3600))));
+    assert_eq!(slack.requests().len(), asked);
     for _ in 0..3 {
-        slack.answer(429, Some(0), "");
+        slack.fail_next(Fault::RateLimited(0));
     }
-    assert_eq!(poster.post(message("#hook")).await, Err(Error::RateLimited(0)), "three tries, and no more");
-    assert_eq!(slack.posted().len(), 1);
+    assert_eq!(poster.post(message("#alerts")).await, Err(Error::RateLimited(0)), "three tries, and no more");
+    assert_eq!(slack.messages().len(), 1);
+}
+
+#[tokio::test]
+async fn a_channel_is_posted_to_once_a_second() {
+    let slack = Slack::start().await;
+    let poster = by_webhook(&slack);
+    let begun = Instant::now();
+    for _ in 0..3 {
+        poster.post(message("#ops")).await.unwrap();
+    }
+    assert!(begun.elapsed() >= 2 * INTERVAL, "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_is_lost_is_found_and_not_sent_again() {
+    let slack = Slack::start().await;
+    let poster = by_token(&slack);
+    slack.fail_next(Fault::LostAnswer);
+    let posted = poster.post(message("#ops")).await.unwrap().unwrap();
+    assert_eq!(slack.messages().iter().map(|there| &there.ts).collect::<Vec<_>>(), [&posted.ts]);
+    // In a thread, and where it arrives only after its connection broke.
+    slack.fail_next(Fault::Late(Duration::from_millis(500)));
+    let reply = poster.post(Message { thread: Some(posted.ts.clone()), ..message("#ops") }).await.unwrap().unwrap();
+    assert_eq!(slack.messages().last().map(|there| &there.ts), Some(&reply.ts));
+    assert_eq!(slack.messages().len(), 2);
+    // A server error says as little as a lost answer; what is no longer there was never posted, for all that is known.
+    slack.fail_next(Fault::Status(500));
+    assert!(matches!(poster.post(message("#status")).await, Err(Error::Unavailable(_))));
+    assert_eq!(slack.messages().len(), 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_for_is_not_sent_again() {
+    let slack = Slack::start().await;
+    slack.set_scopes(&["chat:write"]);
+    let poster = by_token(&slack);
+    slack.fail_next(Fault::LostAnswer);
+    let error = poster.post(message("#ops")).await.unwrap_err();
+    assert!(matches!(&error, Error::Unavailable(reason) if reason.contains("missing_scope")), "{error:?}");
+    slack.fail_next(Fault::LostAnswer);
+    assert!(matches!(by_webhook(&slack).post(message("#status")).await, Err(Error::Unavailable(_))));
+    assert_eq!((slack.texts("#ops").len(), slack.texts("#status").len()), (1, 1));
+}
+
+#[tokio::test]
+async fn the_same_message_again_is_looked_for_first() {
+    let slack = Slack::start().await;
+    let poster = by_token(&slack);
+    slack.fail_next(Fault::Late(Duration::from_secs(8)));
+    assert!(matches!(poster.post(message("#ops")).await, Err(Error::Unavailable(_))));
+    let arrived = Instant::now() + Duration::from_secs(30);
+    while slack.messages().is_empty() && Instant::now() < arrived {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let found = poster.post(message("#ops")).await.unwrap().unwrap();
+    assert_eq!(slack.messages().iter().map(|there| &there.ts).collect::<Vec<_>>(), [&found.ts]);
+    let other = Message { text: "another".to_owned(), ..message("#ops") };
+    poster.post(other).await.unwrap();
+    assert_eq!(slack.texts("#ops"), ["it is down", "another"]);
+}
+
+#[tokio::test]
+async fn an_update_whose_answer_is_lost_is_sent_again() {
+    let slack = Slack::start().await;
+    let poster = by_token(&slack);
+    let posted = poster.post(message("#ops")).await.unwrap().unwrap();
+    slack.fail_next(Fault::LostRequest);
+    let better = Message { text: "it is up".to_owned(), ..message("#ops") };
+    assert_eq!(poster.update(posted.clone(), better).await, Ok(posted));
+    assert_eq!(slack.texts("#ops"), ["it is up"]);
 }
 
 #[tokio::test]
 async fn nothing_is_posted_without_a_lease_even_after_a_wait() {
     let slack = Slack::start().await;
     let lease = Lease::unlimited();
-    let poster = slack.poster(&Request { lease: lease.clone(), ..guest::request() });
-    slack.answer(429, Some(1), "");
+    let folder = tempfile::tempdir().unwrap();
+    let request = Request { lease: lease.clone(), ..long() };
+    let poster = poster_of(&slack.by_token(folder.path()), folder.path(), &CHANNELS, &request);
+    slack.fail_next(Fault::RateLimited(5));
     let posting = tokio::spawn(async move { poster.post(message("#ops")).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    while slack.requests().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     lease.revoke();
     assert!(matches!(posting.await.unwrap(), Err(Error::Lost(_))));
-    assert!(slack.posted().is_empty());
+    assert!(slack.messages().is_empty());
 }
 
 #[tokio::test]
 async fn no_error_holds_a_secret() {
     let slack = Slack::start().await;
-    let poster = slack.poster(&guest::request());
-    assert!(!format!("{poster:?}").contains("geheim"));
+    let posters = [by_token(&slack), by_webhook(&slack)];
     // Nobody listens there any more.
-    slack.task.abort();
-    while !slack.task.is_finished() {
-        tokio::task::yield_now().await;
-    }
-    for channel in ["#hook", "#ops"] {
-        let error = poster.post(message(channel)).await.unwrap_err();
+    slack.stop().await;
+    for poster in posters {
+        assert!(!format!("{poster:?}").contains("geheim"));
+        let error = poster.post(message("#ops")).await.unwrap_err();
         assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
         let text = format!("{error} {error:?}");
         assert!(!text.contains("geheim") && !text.contains("/services"), "{text}");
@@ -231,9 +273,14 @@ async fn no_error_holds_a_secret() {
 #[tokio::test]
 async fn messages_are_bounded_in_number() {
     let slack = Slack::start().await;
-    let poster = slack.poster(&guest::request());
-    for _ in 0..MAX_POSTS {
-        poster.post(message("#hook")).await.unwrap();
+    let names: Vec<String> = (0..=MAX_POSTS).map(|number| format!("#many-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.iter().for_each(|name| slack.add_channel(name));
+    let folder = tempfile::tempdir().unwrap();
+    let poster = poster_of(&slack.by_webhook(folder.path(), &names), folder.path(), &names, &long());
+    for name in &names[1..] {
+        poster.post(message(name)).await.unwrap();
     }
-    assert!(matches!(poster.post(message("#hook")).await, Err(Error::Invalid(_))));
+    assert!(matches!(poster.post(message(names[0])).await, Err(Error::Invalid(_))));
+    assert_eq!(slack.messages().len(), MAX_POSTS as usize);
 }

@@ -10,7 +10,10 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let format = cli.log_format;
-    let done = log::start(format).and_then(|()| tokio::runtime::Runtime::new()?.block_on(cli.execute()));
+    let done = log::start(format).and_then(|()| match cli.alone() {
+        Some(done) => done,
+        None => tokio::runtime::Runtime::new()?.block_on(cli.execute()),
+    });
     done.unwrap_or_else(|error| {
         output::print_error(&error, format);
         ExitCode::from(2)

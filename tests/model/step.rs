@@ -323,7 +323,7 @@ fn end(world: &mut World, options: &Options, place: usize, ended: Ended) {
             if options.is_broken(Broken::Untruthful) { Outcome::Ok } else { FAILED }
         }
     };
-    tell(world, options, place, Event::Ended(outcome));
+    tell(world, options, place, Event::Ended(outcome.into()));
 }
 
 fn serve(world: &mut World, options: &Options, place: usize, served: Served) {

@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use soloist::round::contender::{Action, Backoff, Contender, Event, Now, Rules};
 use soloist::round::{
-    Fence, MAX_ATTEMPT, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_RECORD_BYTES, MAX_TIME, Observation,
-    Outcome, Record, Replaced, Revision, Schedule, State, Unreadable,
+    Data, Fence, MAX_ATTEMPT, MAX_DATA_BYTES, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_RECORD_BYTES,
+    MAX_TIME, Observation, Outcome, Record, Replaced, Revision, Schedule, State, Unreadable,
 };
 
 /// The keys that are ours.
-const OURS: [&str; 12] = ["id", "timer", "timerold", "r", "a", "f", "s", "o", "m", "p", "t", "n"];
+const OURS: [&str; 14] = ["id", "timer", "timerold", "r", "a", "f", "s", "o", "m", "w", "d", "p", "t", "n"];
 
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
@@ -70,7 +70,8 @@ prop_compose! {
         returned in 0..=MAX_ATTEMPT,
         state in prop::sample::select(vec![State::Idle, State::Running, State::Once, State::Retry, State::Free]),
         outcome in option::of(any_outcome()),
-        module in option::of("[0-9a-f]{12}"),
+        (module, wanted) in (option::of("[0-9a-f]{12}"), option::of("[0-9a-f]{12}")),
+        data in option::of(".{0,60}".prop_map(|text| Data::new(text).unwrap_or_else(|_| Data::new(String::new()).unwrap()))),
         (paused, triggered, count) in (option::of("\\PC{0,20}"), any::<bool>(), option::of(any::<u64>())),
         extra in any_extra(),
     ) -> Record {
@@ -83,6 +84,8 @@ prop_compose! {
             state: if fence.is_some() { state } else { State::Idle },
             outcome,
             module,
+            wanted,
+            data,
             paused,
             triggered,
             count,
@@ -189,7 +192,7 @@ fn written_over(record: &Record) -> Vec<Record> {
     agent.handle(at(0), Event::Module(Some("0123456789ab".to_owned())));
     let mut value = record.encode();
     let mut written = Vec::new();
-    for (ms, event) in [(0, Event::Time), (5_000, Event::Time), (6_000, Event::Ended(Outcome::Ok))] {
+    for (ms, event) in [(0, Event::Time), (5_000, Event::Time), (6_000, Event::Ended(Outcome::Ok.into()))] {
         agent.handle(at(ms), event);
         while let Some(action) = agent.poll_action() {
             let revision = Revision::Exact(value.clone().into());
@@ -319,6 +322,8 @@ fn the_longest_fields_of_ours_fit_beside_the_longest_of_others() {
         state: State::Retry,
         outcome: Some(Outcome::Other("1234567890123456".to_owned())),
         module: Some("1234567890123456".to_owned()),
+        wanted: Some("1234567890123456".to_owned()),
+        data: Some(Data::new("\"".repeat(MAX_DATA_BYTES / 2 - 1)).unwrap()),
         paused: Some("\"".repeat(MAX_REASON_BYTES)),
         triggered: true,
         count: Some(u64::MAX),

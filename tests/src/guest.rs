@@ -52,10 +52,12 @@ pub fn request() -> Request {
         fence: Fence { round: 1000, attempt: 1 },
         due_ms: 1_000_000,
         previous: None,
+        state: None,
         deadline: Duration::from_secs(10),
         lease: Lease::unlimited(),
         cancel: CancellationToken::new(),
         settings: Arc::default(),
+        invocation: Arc::default(),
         limits: Limits::default(),
     }
 }

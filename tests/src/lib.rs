@@ -3,6 +3,7 @@
 pub mod account;
 pub mod agents;
 pub mod binary;
+pub mod calls;
 pub mod conformance;
 pub mod counter;
 pub mod dns_client;
@@ -17,4 +18,5 @@ pub mod relay;
 pub mod scene;
 pub mod served;
 pub mod servers;
+pub mod slack;
 pub mod toy;

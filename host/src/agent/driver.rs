@@ -17,8 +17,8 @@ use crate::arbiter::{self, Arbiter};
 use crate::clock::{boot_ms, wall_ms};
 use crate::config::Job;
 use crate::module::{Loaded, Slot};
-use crate::round::contender::{Action, Contender, Event, Halt, Now};
-use crate::round::{Fence, Outcome};
+use crate::round::contender::{Action, Contender, Ended, Event, Halt, Now};
+use crate::round::{Data, Fence, Outcome};
 use crate::runtime::{self, Lease, Prepared, Report, Request};
 
 /// The longest sleep at a time: timers stand still while the machine sleeps, the clock of a lease does not.
@@ -37,6 +37,10 @@ pub(super) struct Driver {
     metrics: Arc<Metrics>,
     exchange: Option<BoxFuture<'static, Event>>,
     run: Option<Run>,
+    /// The module that the contender was told of last, and the one that stands in its last claim: the record must not
+    /// say one thing and another one run.
+    told: Option<Arc<Loaded<Prepared>>>,
+    claimed: Option<Arc<Loaded<Prepared>>>,
 }
 
 /// The run under way.
@@ -45,6 +49,12 @@ struct Run {
     lease: Lease,
     cancel: CancellationToken,
     report: BoxFuture<'static, Report>,
+}
+
+/// What a run is told of the runs before it.
+struct Before {
+    previous: Option<Outcome>,
+    data: Option<Data>,
 }
 
 impl Driver {
@@ -58,14 +68,30 @@ impl Driver {
     ) -> Self {
         let contender = Contender::new(id.clone(), job.rules.clone(), rand::random(), arbiter::now(arbiter.as_ref()));
         let (clock, reporter) = (arbiter.clock(), Reporter::default());
-        Self { job, id, arbiter, clock, slot, stop, contender, reporter, metrics, exchange: None, run: None }
+        Self {
+            job,
+            id,
+            arbiter,
+            clock,
+            slot,
+            stop,
+            contender,
+            reporter,
+            metrics,
+            exchange: None,
+            run: None,
+            told: None,
+            claimed: None,
+        }
     }
 
     /// Runs until the contender is done.
     pub(super) async fn run(mut self) {
         loop {
             let changed = self.slot.changed();
-            self.contender.handle(self.now(), Event::Module(self.slot.current().map(|module| module.digest.short())));
+            self.told = self.slot.current();
+            let digest = self.told.as_ref().map(|module| module.digest.short());
+            self.contender.handle(self.now(), Event::Module(digest));
             let asked = *self.stop.borrow_and_update();
             self.contender.handle(self.now(), stop_event(asked));
             if !self.act() {
@@ -77,10 +103,10 @@ impl Driver {
                 .map_or(LONGEST_SLEEP, |at| Duration::from_millis(at.saturating_sub(boot_ms())).min(LONGEST_SLEEP));
             let event = tokio::select! {
                 event = polled(&mut self.exchange) => { self.exchange = None; self.answered(&event); event }
-                outcome = ended(&mut self.run) => {
+                ended = ended(&mut self.run) => {
                     self.run = None;
-                    self.metrics.ran(&self.job.name, &outcome);
-                    Event::Ended(outcome)
+                    self.metrics.ran(&self.job.name, &ended.outcome);
+                    Event::Ended(ended)
                 }
                 () = tokio::time::sleep(wait) => Event::Time,
                 () = changed => Event::Time,
@@ -108,13 +134,18 @@ impl Driver {
         while let Some(action) = self.contender.poll_action() {
             match action {
                 Action::Read => self.read(),
-                Action::Replace { expected, value, .. } => {
+                Action::Replace { expected, value, record } => {
+                    if record.state.is_running() && self.run.is_none() {
+                        self.claimed.clone_from(&self.told);
+                    }
                     let arbiter = Arc::clone(&self.arbiter);
                     let ask = async move { arbiter.replace(&expected, &value).await };
                     self.exchange =
                         Some(ask.map(|outcome| Event::Replaced(outcome.map_err(|error| error.to_string()))).boxed());
                 }
-                Action::Start { fence, lease_until_ms, previous } => self.start(fence, lease_until_ms, previous),
+                Action::Start { fence, lease_until_ms, module, previous, data } => {
+                    self.start(fence, lease_until_ms, module.as_deref(), Before { previous, data });
+                }
                 Action::Extend { lease_until_ms } => {
                     if let Some(run) = &self.run {
                         run.lease.extend(lease_until_ms);
@@ -160,14 +191,15 @@ impl Driver {
         }
     }
 
-    fn start(&mut self, fence: Fence, lease_until_ms: u64, previous: Option<Outcome>) {
-        let Some(module) = self.slot.current() else {
-            // The contender claims only with a module, and a slot never loses one.
+    fn start(&mut self, fence: Fence, lease_until_ms: u64, module: Option<&str>, before: Before) {
+        let is_named = |claimed: &Arc<Loaded<Prepared>>| module == Some(claimed.digest.short().as_str());
+        let Some(module) = self.claimed.take().filter(is_named) else {
+            // The contender claims only with a module that it was told of.
             tracing::error!(round = fence.round, attempt = fence.attempt, "there is no module to run");
-            return self.contender.handle(self.now(), Event::Ended(Outcome::Host));
+            return self.contender.handle(self.now(), Event::Ended(Outcome::Host.into()));
         };
         let (lease, cancel) = (Lease::until(lease_until_ms), CancellationToken::new());
-        let report = self.begin(module, fence, lease.clone(), cancel.clone(), previous);
+        let report = self.begin(module, fence, lease.clone(), cancel.clone(), before);
         self.run = Some(Run { fence, lease, cancel, report });
     }
 
@@ -177,7 +209,7 @@ impl Driver {
         fence: Fence,
         lease: Lease,
         cancel: CancellationToken,
-        previous: Option<Outcome>,
+        before: Before,
     ) -> BoxFuture<'static, Report> {
         let request = Request {
             job: self.job.name.clone(),
@@ -187,8 +219,10 @@ impl Driver {
             deadline: self.job.timeout,
             lease,
             cancel,
-            previous: previous.map(|outcome| outcome.code().to_owned()),
+            previous: before.previous.map(|outcome| outcome.code().to_owned()),
+            state: before.data,
             settings: Arc::clone(&self.job.settings),
+            invocation: Arc::clone(&self.job.invocation),
             limits: self.job.limits.clone(),
         };
         async move { runtime::run(&module.value, request).await }.boxed()
@@ -202,7 +236,7 @@ async fn polled(exchange: &mut Option<BoxFuture<'static, Event>>) -> Event {
     }
 }
 
-async fn ended(run: &mut Option<Run>) -> Outcome {
+async fn ended(run: &mut Option<Run>) -> Ended {
     let Some(run) = run else { return pending().await };
     let report = (&mut run.report).await;
     let (round, attempt) = (run.fence.round, run.fence.attempt);
@@ -213,7 +247,7 @@ async fn ended(run: &mut Option<Run>) -> Outcome {
     } else {
         tracing::warn!(event = "ran", round, attempt, ms, %outcome, reason = %message, "the run failed ({outcome}): {message}");
     }
-    report.outcome
+    Ended { outcome: report.outcome, change: report.change }
 }
 
 const fn stop_event(stop: Stop) -> Event {

@@ -1,5 +1,6 @@
 //! What an agent counts, as Prometheus reads it (the text of `OpenMetrics`): per job and per arbiter, no more series than the
-//! configuration and the kinds of outcomes make, and no secret.
+//! configuration and the kinds of outcomes make, and no secret. Behind them the figures of the jobs, `soloist_job_…`: none of
+//! the agent's own begins so.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::StartError;
 use crate::arbiter::Arbiter;
 use crate::arbiter::clock::Clock;
+use crate::capability::metric::Figures;
 use crate::round::contender::{Event, Notice};
 use crate::round::{Outcome, Replaced};
 
@@ -51,6 +53,7 @@ impl Metrics {
     pub(super) fn new<'a>(
         jobs: impl Iterator<Item = &'a str>,
         arbiters: impl Iterator<Item = &'a Arc<dyn Arbiter>>,
+        figures: Figures,
     ) -> Self {
         let mut clocks: Vec<Arc<Clock>> = Vec::new();
         for clock in arbiters.filter_map(|arbiter| arbiter.clock()) {
@@ -70,6 +73,7 @@ impl Metrics {
             lost: Family::default(),
         };
         metrics.register();
+        metrics.registry.register_collector(Box::new(figures));
         for job in jobs {
             drop(metrics.won.get_or_create(&of(job)));
             drop(metrics.late.get_or_create(&of(job)));
@@ -188,7 +192,7 @@ mod tests {
 
     #[test]
     fn every_number_stands_under_its_job_and_outcome() {
-        let metrics = Metrics::new(["canary", "idle"].into_iter(), [].into_iter());
+        let metrics = Metrics::new(["canary", "idle"].into_iter(), [].into_iter(), Figures::default());
         metrics.exchanged("canary", &Event::Read(Ok(Observation::absent())));
         metrics.exchanged("canary", &Event::Read(Err("out of reach".to_owned())));
         metrics.exchanged("canary", &Event::Replaced(Ok(Replaced::Applied(Revision::Absent))));

@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hickory_proto::rr::Name;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -26,9 +27,9 @@ use crate::arbiter::rfc2136::{self, Rfc2136};
 use crate::capability::http::Clients;
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
-use crate::module::{self, Loader, Slot};
+use crate::module::{self, Digest, Loader, Slot};
 use crate::round::Form;
-use crate::runtime::{Engine, LoadError, Module, Prepared};
+use crate::runtime::{Compiler, Engine, LoadError, Prepared};
 use driver::Driver;
 use metrics::Metrics;
 
@@ -177,16 +178,23 @@ pub async fn server_addr(server: &str) -> Result<SocketAddr, StartError> {
 ///
 /// # Errors
 /// What the bytes are instead, or which grant is missing.
-pub fn prepare(engine: &Engine, services: &Services, job: &config::Job, bytes: &[u8]) -> Result<Prepared, LoadError> {
+pub fn prepare(
+    engine: &Engine,
+    compiler: &Compiler,
+    services: &Services,
+    job: &config::Job,
+    digest: Digest,
+    bytes: &Bytes,
+) -> Result<Prepared, LoadError> {
     let granted = Granted::new(job.grants.clone(), services.clone());
-    Module::load(engine, bytes)?.prepare(&job.name, Arc::new(granted))
+    compiler.load(engine, digest, bytes)?.prepare(&job.name, Arc::new(granted))
 }
 
 /// [`prepare`] for a slot, whose refusals say what to try.
-fn loader(engine: &Engine, services: &Services, job: &config::Job) -> Loader<Prepared> {
-    let (engine, services, job) = (engine.clone(), services.clone(), job.clone());
+fn loader(engine: &Engine, compiler: &Compiler, services: &Services, job: &config::Job) -> Loader<Prepared> {
+    let (engine, compiler, services, job) = (engine.clone(), compiler.clone(), services.clone(), job.clone());
     Arc::new(move |bytes| {
-        prepare(&engine, &services, &job, &bytes).map_err(|error| match error.hint() {
+        prepare(&engine, &compiler, &services, &job, Digest::of(&bytes), &bytes).map_err(|error| match error.hint() {
             Some(hint) => format!("{error}; hint: {hint}").into(),
             None => error.into(),
         })
@@ -201,17 +209,38 @@ pub fn module_client(services: &Services) -> Result<reqwest::Client, reqwest::Er
     services.clients().another(module::client)
 }
 
-/// Runs an agent until it is stopped. `true` when every job's loop ended in order.
+/// The store of a configuration; none, and a word of warning, where it cannot be had: it is no reason not to run.
+pub fn store(config: &config::Store) -> Option<module::Store> {
+    let Some(path) = &config.path else {
+        tracing::warn!(
+            event = "store",
+            "there is no store: modules are compiled at each start, and fetched; `path` under `[store]` names a folder for one"
+        );
+        return None;
+    };
+    module::Store::open(path, config.size)
+        .inspect_err(|error| {
+            let path = path.display();
+            tracing::warn!(event = "store", %error, "there is no store at `{path}`: modules are compiled at each start, and fetched");
+        })
+        .ok()
+}
+
+/// Runs an agent until it is stopped; modules are made by this compiler. `true` when every job's loop ended in order.
 ///
 /// # Errors
 /// It cannot start. Once started, trouble with an arbiter, a module or a job is logged, and the agent goes on.
-pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool, StartError> {
+pub async fn run(config: Config, compiler: Compiler, mut stop: watch::Receiver<Stop>) -> Result<bool, StartError> {
     let engine = Engine::new().map_err(|error| StartError::Engine(error.into()))?;
     let services = Services::new(&config.services, &config.base).map_err(|error| StartError::Services(error.into()))?;
     let mut arbiters = arbiters(&config)?;
     let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
     let id = new_id(&config.agent.name);
-    let metrics = Arc::new(Metrics::new(config.jobs.iter().map(|job| job.name.as_str()), arbiters.values()));
+    let metrics = Arc::new(Metrics::new(
+        config.jobs.iter().map(|job| job.name.as_str()),
+        arbiters.values(),
+        services.figures().clone(),
+    ));
     let _serving = match config.agent.metrics {
         Some(address) => Some(metrics::serve(address, Arc::clone(&metrics)).await?),
         None => None,
@@ -221,7 +250,8 @@ pub async fn run(config: Config, mut stop: watch::Receiver<Stop>) -> Result<bool
         let Some(arbiter) = arbiters.remove(&job.name) else { continue };
         announce(job, arbiter.as_ref(), &id);
         let span = tracing::info_span!("job", job = %job.name);
-        let slot = span.in_scope(|| Slot::start(job.module.clone(), loader(&engine, &services, job), client.clone()));
+        let slot = span
+            .in_scope(|| Slot::start(job.module.clone(), loader(&engine, &compiler, &services, job), client.clone()));
         let driver = Driver::new(job.clone(), id.clone(), arbiter, slot, stop.clone(), Arc::clone(&metrics));
         drivers.spawn(driver.run().instrument(span));
     }

@@ -62,6 +62,12 @@ impl Reporter {
             Notice::Unknown(reason) => {
                 tracing::info!(event = "unknown", "no word whether the record was written, reading it again: {reason}");
             }
+            Notice::OtherModule { held, wanted } => tracing::warn!(
+                event = "other-module",
+                held,
+                wanted,
+                "this agent holds the module {held}, and the record wants {wanted}: leaving rounds to agents that hold it"
+            ),
             Notice::Paused { reason } => {
                 tracing::warn!(
                     event = "paused",

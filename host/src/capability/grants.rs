@@ -33,6 +33,17 @@ impl Granted {
     }
 }
 
+impl Granted {
+    /// That the host has what its grants promise.
+    ///
+    /// # Errors
+    /// What to write in the configuration.
+    pub fn check(&self) -> Result<(), String> {
+        let slack = self.grants.slack.as_ref();
+        slack.map_or(Ok(()), |grant| slack::check_credentials(grant, self.services.slack()))
+    }
+}
+
 impl Capabilities for Granted {
     fn access(&self, interface: &Interface) -> Access {
         match find(interface) {

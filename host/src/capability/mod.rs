@@ -2,18 +2,23 @@
 //!
 //! Architecture Invariant: a capability is reached only through its entry in [`TABLE`]: what is not granted is not linked.
 
+pub mod clock;
 pub mod config;
 pub mod http;
 pub mod log;
+pub mod metric;
+pub mod random;
 pub mod slack;
+pub mod state;
 
+mod address;
 mod grants;
 mod secret;
 mod services;
 
 pub use grants::{Granted, Grants};
 pub use secret::{Secret, SecretError, SecretSource};
-pub use services::{Services, ServicesConfig, ServicesError};
+pub use services::{Denials, Services, ServicesConfig, ServicesError};
 
 use wasmtime::component::Linker;
 
@@ -34,7 +39,16 @@ pub struct Capability {
 }
 
 /// Every capability that this host has.
-pub const TABLE: [Capability; 4] = [log::CAPABILITY, config::CAPABILITY, http::CAPABILITY, slack::CAPABILITY];
+pub const TABLE: &[Capability] = &[
+    log::CAPABILITY,
+    config::CAPABILITY,
+    clock::CAPABILITY,
+    random::CAPABILITY,
+    metric::CAPABILITY,
+    state::CAPABILITY,
+    http::CAPABILITY,
+    slack::CAPABILITY,
+];
 
 /// The capability that gives an interface.
 pub fn find(interface: &Interface) -> Option<&'static Capability> {
@@ -50,10 +64,14 @@ mod tests {
         for (interface, name) in [
             ("soloist:job/log@0.1.0", Some("log")),
             ("soloist:job/config@0.1.7", Some("config")),
+            ("soloist:job/state@0.1.0", Some("state")),
             ("soloist:job/http@0.1.0", Some("http")),
             ("wasi:http/outgoing-handler@0.2.0", Some("http")),
             ("wasi:http/types@0.2.3", Some("http")),
             ("soloist:job/slack@0.1.0", Some("slack")),
+            ("soloist:job/clock@0.1.0", Some("clock")),
+            ("soloist:job/random@0.1.3", Some("random")),
+            ("soloist:job/metric@0.1.0", Some("metric")),
             ("soloist:job/http@0.2.0", None),
             ("wasi:http/incoming-handler@0.2.0", None),
             ("soloist:job/files@0.1.0", None),

@@ -1,14 +1,16 @@
-//! What all jobs of an agent share: the HTTP clients and the credentials that no module ever sees.
+//! What all jobs of an agent share: the HTTP clients, the credentials that no module ever sees, the figures that jobs export.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use serde::Deserialize;
 
 use super::http::{ClientError, Clients, HttpConfig};
+use super::metric::Figures;
 use super::secret::SecretError;
-use super::slack::{Credentials, SlackConfig};
+use super::slack::{Credentials, Ids, Pace, SlackConfig};
 
 /// The top-level tables `[http]` and `[slack]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -28,8 +30,14 @@ pub struct Services(Arc<Shared>);
 struct Shared {
     clients: Clients,
     slack: Credentials,
-    denied: AtomicU64,
+    pace: Pace,
+    ids: Ids,
+    denials: Denials,
+    figures: Figures,
 }
+
+/// What was denied, counted by `job` and `capability`.
+pub type Denials = Family<[(&'static str, String); 2], Counter>;
 
 /// Why there are no services.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +62,14 @@ impl Services {
 
     /// The services of these clients and credentials.
     pub fn with_clients(clients: Clients, slack: Credentials) -> Self {
-        Self(Arc::new(Shared { clients, slack, denied: AtomicU64::new(0) }))
+        Self(Arc::new(Shared {
+            clients,
+            slack,
+            pace: Pace::default(),
+            ids: Ids::default(),
+            denials: Denials::default(),
+            figures: Figures::default(),
+        }))
     }
 
     /// The HTTP clients.
@@ -67,13 +82,35 @@ impl Services {
         &self.0.slack
     }
 
-    /// Counts a request or message that the grants did not allow.
-    pub(super) fn count_denied(&self) {
-        self.0.denied.fetch_add(1, Ordering::Relaxed);
+    /// The figures that jobs export.
+    pub fn figures(&self) -> &Figures {
+        &self.0.figures
     }
 
-    /// How many requests and messages the grants did not allow, of all jobs since the start.
-    pub fn denied(&self) -> u64 {
-        self.0.denied.load(Ordering::Relaxed)
+    /// When Slack's channels may be posted to.
+    pub(super) fn slack_pace(&self) -> &Pace {
+        &self.0.pace
+    }
+
+    /// The ids of Slack's channels.
+    pub(super) fn slack_ids(&self) -> &Ids {
+        &self.0.ids
+    }
+
+    /// Counts what a job asked of a capability and was not granted.
+    pub(super) fn count_denied(&self, job: &str, capability: &str) {
+        let labels = [("job", job.to_owned()), ("capability", capability.to_owned())];
+        self.0.denials.get_or_create(&labels).inc();
+    }
+
+    /// What was denied since the start, for whoever exports it.
+    pub fn denials(&self) -> &Denials {
+        &self.0.denials
+    }
+
+    /// How often a capability denied something to a job since the start.
+    pub fn denied(&self, job: &str, capability: &str) -> u64 {
+        let labels = [("job", job.to_owned()), ("capability", capability.to_owned())];
+        self.0.denials.get(&labels).map_or(0, |count| count.get())
     }
 }

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::log::LogFormat;
-use crate::runtime::{Engine, LoadError, MAX_MODULE_BYTES, Module};
+use crate::module::MAX_MODULE_BYTES;
+use crate::runtime::{Engine, LoadError, Module};
 
 pub use run::{Job, once};
 
@@ -56,8 +57,8 @@ async fn load(engine: &Engine, file: &Path) -> anyhow::Result<Module> {
         let size = std::fs::metadata(&path).and_then(|metadata| {
             if metadata.is_file() { Ok(metadata.len()) } else { Err(std::io::Error::other("it is no file")) }
         })?;
-        if size > MAX_MODULE_BYTES as u64 {
-            return Ok(Err(LoadError::TooLarge(usize::try_from(size).unwrap_or(usize::MAX))));
+        if size > MAX_MODULE_BYTES {
+            return Ok(Err(LoadError::TooLarge(size)));
         }
         Ok(Module::load(&engine, &std::fs::read(&path)?))
     });

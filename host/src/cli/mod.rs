@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand, each with its arguments and a `run`.
 
+pub mod compile;
 pub mod demo;
 mod descriptors;
 pub mod dns;
@@ -74,6 +75,8 @@ pub enum Command {
     Resume(steer::Args),
     /// Run a job once, now, whatever its schedule and a pause say: on one of its agents.
     Trigger(steer::Args),
+    /// Say which module of a job is to run, where its agents are to run the same one.
+    Module(steer::ModuleArgs),
     /// Create a job's record, or repair one that cannot be read.
     Init(init::Args),
     /// Write and try jobs: run a module once, or see what it needs.
@@ -85,6 +88,9 @@ pub enum Command {
     /// The key that records are sealed with, against changes by others or their eyes.
     #[command(subcommand)]
     Seal(seal::Command),
+    /// Compile a module that comes on stdin: what an agent starts, and people do not.
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 impl Cli {
@@ -108,6 +114,14 @@ impl Cli {
         })
     }
 
+    /// Does what is to be done by one thread, in a process with bounds: none where it is something else.
+    pub fn alone(&self) -> Option<anyhow::Result<ExitCode>> {
+        match &self.command {
+            Command::Compile(args) => Some(compile::run(args)),
+            _ => None,
+        }
+    }
+
     /// Does what was asked.
     ///
     /// # Errors
@@ -121,12 +135,26 @@ impl Cli {
             Command::Pause(args) => steer::pause(args).await,
             Command::Resume(args) => steer::resume(args).await,
             Command::Trigger(args) => steer::trigger(args).await,
+            Command::Module(args) => steer::module(args).await,
             Command::Init(args) => init::run(args).await,
             Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,
             Command::Seal(command) => seal::run(&command),
+            Command::Compile(args) => compile::run(&args),
         }
     }
+}
+
+/// This program, to be started again: also where another version was put in its place meanwhile.
+///
+/// # Errors
+/// The system does not tell it.
+fn program() -> std::io::Result<std::path::PathBuf> {
+    if cfg!(target_os = "linux") {
+        // What runs, and not what stands at its path now.
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe()
 }
 
 /// Whether arguments that do not parse ask for JSON nevertheless.

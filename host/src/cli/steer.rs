@@ -1,7 +1,7 @@
-//! `soloist pause`, `resume`, `trigger`: steers every agent of a job by one conditional replacement of its record, with
+//! `soloist pause`, `resume`, `trigger`, `module`: steers every agent of a job by one conditional replacement of its record, with
 //! no connection to any of them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use super::write::{self, Wrote};
 use crate::agent;
 use crate::arbiter::{self, Arbiter, Promise};
 use crate::config::{self, Config, Job};
+use crate::files;
+use crate::module::Digest;
+use crate::module::MAX_MODULE_BYTES;
 use crate::round::contender::readable;
 use crate::round::contender::steer::{Steer, Unsteered};
 use crate::round::{MAX_REASON_BYTES, Record};
@@ -37,6 +40,19 @@ pub struct PauseArgs {
     /// Why: shown by `status` and to whoever reads the record; up to 80 bytes.
     #[arg(long, default_value = "", hide_default_value = true, value_name = "TEXT", value_parser = reason)]
     reason: String,
+}
+
+/// Arguments of `module`.
+#[derive(Debug, clap::Args)]
+pub struct ModuleArgs {
+    /// The job.
+    name: String,
+    /// The module: a file, or the SHA-256 of one, of which the first twelve digits count.
+    #[arg(value_name = "FILE|DIGEST")]
+    module: String,
+    /// The configuration.
+    #[arg(long, short, default_value = "soloist.toml", value_name = "FILE")]
+    config: PathBuf,
 }
 
 fn reason(text: &str) -> Result<String, String> {
@@ -71,6 +87,40 @@ pub async fn resume(args: Args) -> anyhow::Result<ExitCode> {
 /// As [`resume`].
 pub async fn trigger(args: Args) -> anyhow::Result<ExitCode> {
     steer(&args, &Steer::Trigger).await
+}
+
+/// Says which module is to run, on every agent that goes by it.
+///
+/// # Errors
+/// As [`resume`]; or there is no such file, and it is no digest either.
+pub async fn module(args: ModuleArgs) -> anyhow::Result<ExitCode> {
+    let wanted = digest(&args.module)?;
+    let args = Args { name: args.name, config: args.config };
+    let code = steer(&args, &Steer::Module { wanted }).await?;
+    if !Config::load(&args.config)?.job(&args.name)?.rules.same_module {
+        tracing::warn!(
+            "by this configuration agents run whatever module they hold: `require-same-module = true` in `[job.{}]` lets them \
+             wait for the one that is wanted",
+            args.name
+        );
+    }
+    Ok(code)
+}
+
+/// The first twelve digits of a module's digest, which is given or that of a file.
+fn digest(module: &str) -> anyhow::Result<String> {
+    let path = Path::new(module);
+    if path.exists() {
+        let bytes = files::read(path, MAX_MODULE_BYTES).with_context(|| format!("the module `{module}`"))?;
+        return Ok(Digest::of(&bytes).short());
+    }
+    let digits = module.strip_prefix("sha256:").unwrap_or(module).to_lowercase();
+    if (12..=64).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Ok(digits[..12].to_owned());
+    }
+    Err(anyhow::anyhow!("`{module}` is neither a file nor a digest")).hint(
+        "a digest is the SHA-256 of a module in hexadecimal, or its first twelve digits at least: `sha256sum FILE`",
+    )
 }
 
 async fn steer(args: &Args, steer: &Steer) -> anyhow::Result<ExitCode> {
@@ -118,7 +168,9 @@ async fn stands(job: &Job, steer: &Steer, new: &Record, arbiter: &dyn Arbiter) -
 fn unsteered(job: &Job, record: &Record, nothing: &Unsteered) -> ExitCode {
     output::data(format_args!("job `{}`: {nothing}: nothing was written", job.name));
     match nothing {
-        Unsteered::IsPaused | Unsteered::IsNotPaused | Unsteered::IsTriggered => ExitCode::SUCCESS,
+        Unsteered::IsPaused | Unsteered::IsNotPaused | Unsteered::IsTriggered | Unsteered::IsWanted(_) => {
+            ExitCode::SUCCESS
+        }
         Unsteered::IsRunning { .. } => {
             tracing::warn!("its lease stands until {}: ask again when the run is over", time(record.timer));
             ExitCode::from(1)
@@ -138,6 +190,11 @@ fn done(job: &Job, steer: &Steer, new: &Record, arbiter: &dyn Arbiter) {
             output::data(format_args!(
                 "job `{name}`: resumed at {place}; the next round is due at {}",
                 time(new.timer)
+            ));
+        }
+        Steer::Module { wanted } => {
+            output::data(format_args!(
+                "job `{name}`: the module {wanted} is wanted at {place}; agents that hold another one wait, within {soon}"
             ));
         }
         Steer::Trigger => {

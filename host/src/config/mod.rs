@@ -21,7 +21,7 @@ use crate::files;
 use crate::module::Source;
 use crate::round::contender::{Rules, Settle};
 use crate::round::{Form, Seal, SealKey};
-use crate::runtime::Limits;
+use crate::runtime::{CompileLimits, Invocation, Limits};
 use error::{Problem, invalid};
 
 /// The largest configuration file, in bytes.
@@ -63,6 +63,10 @@ pub struct Config {
     pub services: capability::ServicesConfig,
     /// How records are sealed, where a job says nothing else.
     pub seals: Seals,
+    /// Where modules are kept.
+    pub store: Store,
+    /// What compiling a module may take.
+    pub compiler: CompileLimits,
     /// The folder that relative paths in it are relative to.
     pub base: PathBuf,
     /// The jobs, by name.
@@ -117,6 +121,15 @@ pub enum Arbiter {
     },
     /// This process: for trying things out, since no other agent sees it.
     Memory,
+}
+
+/// `[store]`: where modules and their machine code are kept.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The folder; none where neither the configuration nor the environment names one.
+    pub path: Option<PathBuf>,
+    /// The most that it holds, in bytes.
+    pub size: u64,
 }
 
 /// `[seal]`: how records are sealed, and with which keys.
@@ -181,6 +194,8 @@ pub struct Job {
     pub module: Source,
     /// What a run may use.
     pub limits: Limits,
+    /// Its arguments and environment.
+    pub invocation: Arc<Invocation>,
     /// What it may do.
     pub grants: Grants,
     /// Its own settings.
@@ -212,6 +227,8 @@ impl Config {
         let arbiter = check::arbiter(file.arbiter, base)?;
         let agent = check::agent(file.agent)?;
         let seals = check::seal(file.seal, base)?;
+        let store = check::store(file.store, base)?;
+        let compiler = check::compiler(&file.compiler)?;
         if file.job.len() > MAX_JOBS {
             return Err(invalid("[job]", format!("{} jobs are more than {MAX_JOBS}", file.job.len())));
         }
@@ -222,7 +239,7 @@ impl Config {
             .collect::<Result<_, _>>()?;
         check::refuse_shared_records(&jobs)?;
         let services = capability::ServicesConfig { http: file.http, slack: file.slack };
-        Ok(Self { agent, arbiter, services, seals, base: base.to_owned(), jobs })
+        Ok(Self { agent, arbiter, services, seals, store, compiler, base: base.to_owned(), jobs })
     }
 
     /// The job of this name.

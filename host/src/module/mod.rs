@@ -11,6 +11,7 @@ mod load;
 mod slot;
 mod source;
 mod stamp;
+mod store;
 mod watch;
 
 pub(crate) use watch::Watch;
@@ -20,6 +21,7 @@ pub use download::client;
 pub use load::{LoadError, Loader};
 pub use slot::{Counters, Loaded, Refusal, Slot, Trouble};
 pub use source::{Source, SourceError, Unavailable};
+pub use store::{DEFAULT_SIZE, Hold, Last, MAX_CODE_BYTES, MIN_SIZE, Store};
 
 /// The largest module that is read, in bytes: 64 MiB.
 pub const MAX_MODULE_BYTES: u64 = 64 << 20;

@@ -4,6 +4,7 @@
 
 mod clock;
 pub mod contender;
+mod data;
 mod observation;
 mod record;
 mod schedule;
@@ -11,6 +12,7 @@ mod seal;
 
 pub use clock::{ArbiterClock, Shown};
 pub use contender::Contender;
+pub use data::{Change, Data, MAX_DATA_BYTES};
 pub use observation::{Observation, Replaced, Revision};
 pub use record::{
     Fence, MAX_ATTEMPT, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_RECORD_BYTES, MAX_TIME, Outcome, Record,

@@ -7,8 +7,9 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use self::fields::{
-    Fields, problem, take_code, take_extra, take_fence, take_id, take_paused, take_returned, take_time,
+    Fields, problem, take_code, take_data, take_extra, take_fence, take_id, take_paused, take_returned, take_time,
 };
+use super::data::Data;
 use super::seal::Unopened;
 
 /// The longest record, in bytes of JSON, that is read or written.
@@ -19,7 +20,7 @@ pub const MAX_ID_BYTES: usize = 64;
 
 /// The longest that the fields of others may be together, in bytes of JSON as we write it, so that there is always room
 /// for ours, and for a seal.
-pub const MAX_EXTRA_BYTES: usize = 960;
+pub const MAX_EXTRA_BYTES: usize = 512;
 
 /// The longest reason of a pause, in bytes.
 pub const MAX_REASON_BYTES: usize = 80;
@@ -51,6 +52,11 @@ pub struct Record {
     pub outcome: Option<Outcome>,
     /// The first twelve hexadecimal digits of the digest of the module that runs or last ran (`m`).
     pub module: Option<String>,
+    /// The module that an operator wants to run (`w`), as `m` is written: see [`Record::wanted`]. Whoever rewrites the record
+    /// keeps it.
+    pub wanted: Option<String>,
+    /// The text that belongs to the job (`d`). Whoever rewrites the record keeps it, but for the end of a run that went well.
+    pub data: Option<Data>,
     /// Why no round is to be claimed (`p`), where an operator paused the job: at most [`MAX_REASON_BYTES`], without
     /// control characters; perhaps empty. Whoever rewrites the record keeps it.
     pub paused: Option<String>,
@@ -244,11 +250,19 @@ impl Record {
             state: State::Idle,
             outcome: None,
             module: None,
+            wanted: None,
+            data: None,
             paused: None,
             triggered: false,
             count: None,
             extra: Map::new(),
         }
+    }
+
+    /// The module that may run where all agents are to run the same one: the one that an operator wants, or else the one that
+    /// ran last. None lets any run.
+    pub fn wanted(&self) -> Option<&str> {
+        self.wanted.as_deref().or(self.module.as_deref())
     }
 
     /// Decodes one TXT value: the strings of the TXT record, joined.
@@ -289,6 +303,8 @@ impl Record {
         }
         let outcome = take_code(&mut fields, "o")?.map(|code| Outcome::from_code(&code));
         let module = take_code(&mut fields, "m")?;
+        let wanted = take_code(&mut fields, "w")?;
+        let data = take_data(&mut fields)?;
         let paused = take_paused(&mut fields)?;
         let triggered = match fields.shift_remove("t") {
             None => false,
@@ -300,7 +316,22 @@ impl Record {
             Some(value) => Some(value.as_u64().ok_or_else(|| problem("n", "must be a whole number".to_owned()))?),
         };
         let extra = take_extra(fields)?;
-        Ok(Self { id, timer, timerold, fence, returned, state, outcome, module, paused, triggered, count, extra })
+        Ok(Self {
+            id,
+            timer,
+            timerold,
+            fence,
+            returned,
+            state,
+            outcome,
+            module,
+            wanted,
+            data,
+            paused,
+            triggered,
+            count,
+            extra,
+        })
     }
 
     /// The JSON text of the record: our fields in a fixed order, then those of others as they came.
@@ -324,6 +355,12 @@ impl Record {
         }
         if let Some(module) = &self.module {
             fields.insert("m".to_owned(), Value::from(module.as_str()));
+        }
+        if let Some(module) = &self.wanted {
+            fields.insert("w".to_owned(), Value::from(module.as_str()));
+        }
+        if let Some(data) = &self.data {
+            fields.insert("d".to_owned(), Value::from(data.as_str()));
         }
         if let Some(reason) = &self.paused {
             fields.insert("p".to_owned(), Value::from(reason.as_str()));

@@ -1,6 +1,6 @@
 //! What is known of one run: whose it is, until when it may act, and why it must stop.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -10,7 +10,7 @@ use super::lease::{Lease, LeaseLost};
 use super::log::RunLog;
 use super::run::Request;
 use crate::clock::{boot_ms, millis};
-use crate::round::Fence;
+use crate::round::{Change, Data, Fence};
 
 /// The longest that a stop goes unnoticed where only a clock shows it: timers stand still while the machine sleeps, so
 /// the clock of the lease is looked at again and again.
@@ -31,6 +31,10 @@ pub struct Facts {
     pub settings: Arc<Map<String, Value>>,
     /// Where its lines go.
     pub log: RunLog,
+    /// The job's text, as the last run that went well left it.
+    state: Option<Data>,
+    /// What this run makes of it.
+    change: Mutex<Change>,
     /// When it must end, on the clock of [`boot_ms`].
     pub(super) deadline: u64,
     pub(super) cancel: CancellationToken,
@@ -60,6 +64,8 @@ impl Facts {
             lease: request.lease.clone(),
             settings: Arc::clone(&request.settings),
             log: RunLog::new(request.job.clone(), request.fence),
+            state: request.state.clone(),
+            change: Mutex::default(),
             deadline: boot_ms().saturating_add(millis(request.deadline)),
             cancel: request.cancel.clone(),
         }
@@ -71,6 +77,24 @@ impl Facts {
     /// The lease is lost: the error must end the run, not reach the module.
     pub fn check(&self) -> Result<(), LeaseLost> {
         self.lease.check()
+    }
+
+    /// The job's text: as it was left, or as this run has set it.
+    pub fn state(&self) -> Option<Data> {
+        match self.change() {
+            Change::Nothing => self.state.clone(),
+            Change::To(state) => state,
+        }
+    }
+
+    /// What the job's text becomes should this run go well.
+    pub fn change(&self) -> Change {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Lets the job's text become this should the run go well; none clears it. The last call counts.
+    pub fn set_state(&self, state: Option<Data>) {
+        *self.change.lock().unwrap_or_else(PoisonError::into_inner) = Change::To(state);
     }
 
     /// How long the run still has before its deadline.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::facts::Facts;
 use super::interface::Interface;
@@ -27,11 +27,12 @@ pub struct State {
 }
 
 impl State {
-    pub(super) fn new(facts: Arc<Facts>, limits: &Limits, capture: &Arc<Capture>) -> Self {
+    /// `wasi` has arguments and environment, and nothing else yet.
+    pub(super) fn new(facts: Arc<Facts>, limits: &Limits, capture: &Arc<Capture>, wasi: &mut WasiCtxBuilder) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources);
-        // No arguments, no environment, an empty stdin, no directory, no socket and no name lookup.
-        let wasi = WasiCtx::builder()
+        // An empty stdin, no directory, no socket and no name lookup.
+        let wasi = wasi
             .stdout(capture.pipe(Stream::Stdout))
             .stderr(capture.pipe(Stream::Stderr))
             .allow_tcp(false)

@@ -101,6 +101,6 @@ impl World {
         let outcome = if is_stopped { Outcome::Stopped } else { outcome };
         let start = agent.start;
         self.tell(&Happening::Stopped { agent: start, fence: run.fence, how: Stopped::Ended(outcome.clone()) });
-        (self.broken != Some(Broken::Deaf)).then_some(Event::Ended(outcome))
+        (self.broken != Some(Broken::Deaf)).then_some(Event::Ended(outcome.into()))
     }
 }

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::files;
 
-use super::address::{Place, place};
+use super::super::address::{Place, place};
 
 /// The largest file of certificates that is read, in bytes.
 const MAX_CA_FILE: u64 = 1 << 20;

@@ -138,7 +138,7 @@ impl Gate {
     fn watched(&self, sent: Result<Result<Incoming, Error>, Elapsed>) -> Result<Incoming, Error> {
         let result = sent.unwrap_or(Err(Error::Timeout));
         if let Err(Error::Denied(reason)) = &result {
-            self.services.count_denied();
+            self.services.count_denied(&self.facts.job, "http");
             self.facts.log.line(Level::WARN, &format!("a request was denied: {reason}"));
         }
         result

@@ -1,13 +1,12 @@
 //! `soloist:job/http` and `wasi:http`: requests to granted origins. Both go through one [`Gate`].
 
-mod address;
 mod client;
 mod gate;
 mod grant;
 mod headers;
 mod wasi;
 
-pub use address::{Place, place};
+pub use super::address::{Place, place};
 pub(crate) use client::text as client_error_text;
 pub use client::{ClientError, Clients, HttpConfig, Reach, install_crypto};
 pub use gate::{

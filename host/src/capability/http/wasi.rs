@@ -178,10 +178,12 @@ mod tests {
             fence: Fence { round: 1000, attempt: 1 },
             due_ms: 1_000_000,
             previous: None,
+            state: None,
             deadline: std::time::Duration::from_secs(10),
             lease: Lease::unlimited(),
             cancel: CancellationToken::new(),
             settings: Arc::default(),
+            invocation: Arc::default(),
             limits: Limits::default(),
         })
     }

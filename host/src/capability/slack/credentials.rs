@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use reqwest::Url;
 use serde::Deserialize;
 
+use super::Grant;
 use crate::capability::{Secret, SecretError, SecretSource};
 
 /// Slack's Web API.
@@ -37,7 +38,7 @@ pub struct SlackConfig {
 pub struct Credentials {
     pub(super) token: Option<Secret>,
     pub(super) webhooks: BTreeMap<String, Secret>,
-    pub(super) post_message: Url,
+    pub(super) api: Url,
 }
 
 impl SlackConfig {
@@ -69,9 +70,24 @@ impl SlackConfig {
             webhooks.insert(channel.clone(), secret);
         }
         let api = self.api.as_deref().unwrap_or(API).trim_end_matches('/');
-        let post_message = http_url(&format!("{api}/chat.postMessage"))
+        let api = http_url(&format!("{api}/"))
             .ok_or_else(|| unusable("`api` under `[slack]`".to_owned(), "it is no `https` URL"))?;
-        Ok(Credentials { token, webhooks, post_message })
+        Ok(Credentials { token, webhooks, api })
+    }
+}
+
+impl Credentials {
+    /// The URL of a method of the Web API.
+    pub(super) fn method(&self, name: &str) -> Url {
+        let mut url = self.api.clone();
+        url.set_path(&format!("{}{name}", self.api.path()));
+        url
+    }
+
+    /// The first channel of a grant that neither a webhook nor the token serves.
+    pub(super) fn missing_for<'a>(&self, grant: &'a Grant) -> Option<&'a str> {
+        let served = |channel: &&String| self.token.is_some() || self.webhooks.contains_key(channel.as_str());
+        grant.0.iter().find(|channel| !served(channel)).map(String::as_str)
     }
 }
 
@@ -96,7 +112,7 @@ mod tests {
     fn token_and_webhooks_are_read_and_not_shown() {
         let credentials = resolve("token-file = \"token\"\n[webhooks]\n\"#ops\" = { file = \"hook\" }").unwrap();
         assert!(credentials.token.is_some() && credentials.webhooks.contains_key("#ops"));
-        assert_eq!(credentials.post_message.as_str(), "https://slack.com/api/chat.postMessage");
+        assert_eq!(credentials.method("chat.postMessage").as_str(), "https://slack.com/api/chat.postMessage");
         assert!(!format!("{credentials:?}").contains("geheim"));
     }
 

@@ -1,10 +1,18 @@
 //! `soloist:job/slack`: messages to granted channels, by incoming webhook or bot token. The module never sees either.
 
+mod api;
 mod credentials;
+mod find;
+mod message;
+mod pace;
 mod post;
 
 pub use credentials::{Credentials, SlackConfig};
-pub use post::{Error, MAX_BLOCKS, MAX_POSTS, MAX_TEXT, Message, Posted, Poster};
+pub(super) use find::Ids;
+pub use message::{MAX_BLOCKS, MAX_TEXT, Message, Posted};
+pub use pace::INTERVAL;
+pub(super) use pace::Pace;
+pub use post::{Error, MAX_POSTS, Poster};
 
 use std::sync::Arc;
 
@@ -82,6 +90,22 @@ impl<'de> Deserialize<'de> for Grant {
     }
 }
 
+/// What to write where a channel has no credentials.
+fn no_credentials(channel: &str) -> String {
+    format!(
+        "the host has no Slack credentials for `{channel}`: write `token-file = \"…\"` under `[slack]`, or `\"{channel}\" = \
+         {{ file = \"…\" }}` under `[slack.webhooks]`"
+    )
+}
+
+/// That every channel of a grant has credentials.
+///
+/// # Errors
+/// What to write for the first that has none.
+pub(super) fn check_credentials(grant: &Grant, credentials: &Credentials) -> Result<(), String> {
+    credentials.missing_for(grant).map_or(Ok(()), |channel| Err(no_credentials(channel)))
+}
+
 /// What messages keep for a run.
 struct Context {
     poster: Arc<Poster>,
@@ -97,17 +121,20 @@ impl wit::Host for State {
     async fn post(&mut self, message: wit::Message) -> wasmtime::Result<Result<Option<wit::Posted>, wit::Error>> {
         self.facts().check()?;
         let poster = Arc::clone(&self.extensions.get::<Context>()?.poster);
-        let posted = poster.post(message.into()).await;
-        answer(posted.map(|posted| posted.map(|Posted { channel, ts }| wit::Posted { channel, ts })))
+        let result = poster.post(message.into()).await;
+        answer(result.map(|posted| posted.map(|Posted { channel, ts }| wit::Posted { channel, ts })))
     }
 
     async fn update(
         &mut self,
-        _posted: wit::Posted,
-        _message: wit::Message,
+        posted: wit::Posted,
+        message: wit::Message,
     ) -> wasmtime::Result<Result<wit::Posted, wit::Error>> {
         self.facts().check()?;
-        answer(Err(Error::Unavailable("this host does not update messages yet".to_owned())))
+        let poster = Arc::clone(&self.extensions.get::<Context>()?.poster);
+        let wit::Posted { channel, ts } = posted;
+        let updated = poster.update(Posted { channel, ts }, message.into()).await;
+        answer(updated.map(|Posted { channel, ts }| wit::Posted { channel, ts }))
     }
 }
 

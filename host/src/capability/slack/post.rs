@@ -1,66 +1,33 @@
-//! Posting one message: the request to Slack, what its answers mean, and waiting when it asks to.
+//! Posting and updating messages in a run's name: grants, pace, waiting when Slack asks to, and lost answers.
+//!
+//! A message is sent again only where it was not done: the connection was never made, or Slack said that it refused. Where
+//! the answer is lost, the message is looked for by its metadata. An update is sent again: twice the same changes nothing.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::{Response, StatusCode, Url};
-use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::Level;
 
-use super::Grant;
-use crate::capability::http::client_error_text;
+use super::api::{Caller, Trouble};
+use super::message::{Message, Posted, check_ts, content, metadata};
+use super::{Grant, find};
 use crate::capability::{Secret, Services};
-use crate::runtime::{Facts, LeaseLost, clean};
+use crate::runtime::{Facts, LeaseLost};
 
-/// The longest text, in characters: Slack cuts a longer one.
-pub const MAX_TEXT: usize = 40_000;
-
-/// The most blocks of a message, as Slack allows.
-pub const MAX_BLOCKS: usize = 50;
-
-/// The largest text of blocks, in bytes.
-const MAX_BLOCKS_BYTES: usize = 256 * 1024;
-
-/// The most messages of a run.
+/// The most messages of a run, updates included.
 pub const MAX_POSTS: u32 = 50;
 
-/// How often a message is sent when Slack asks to come back later.
+/// How often a message is sent when it was certainly not posted.
 const MAX_TRIES: u32 = 3;
 
-/// The longest that one exchange may take.
-const MAX_TIME: Duration = Duration::from_secs(10);
+/// How long to wait before Slack is tried again that was out of reach.
+const RECONNECT: Duration = Duration::from_secs(1);
 
-/// The largest answer that is read, in bytes.
-const MAX_ANSWER: usize = 64 * 1024;
-
-/// How long to wait where Slack does not say.
-const DEFAULT_WAIT: u32 = 1;
-
-/// A message, as the job gives it.
-#[derive(Debug, Clone)]
-pub struct Message {
-    /// The channel, as in the grant.
-    pub channel: String,
-    /// The text.
-    pub text: String,
-    /// Blocks: a JSON array.
-    pub blocks: Option<String>,
-    /// The `ts` of the message to reply to.
-    pub thread: Option<String>,
-}
-
-/// Where a message stands that was posted with a bot token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Posted {
-    /// The channel's id.
-    pub channel: String,
-    /// Its time stamp.
-    pub ts: String,
-}
+/// What must be left of the run after a pause.
+const MARGIN: Duration = Duration::from_secs(1);
 
 /// Why a message was not posted, or may not have been.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -92,260 +59,215 @@ pub struct Poster {
     services: Services,
     facts: Arc<Facts>,
     posts: AtomicU32,
+    /// Messages that may have been posted, each with its number.
+    open: Mutex<Vec<(Map<String, Value>, u32)>>,
 }
 
 /// How a message goes out.
+#[derive(Clone, Copy)]
 enum Way<'a> {
     Webhook(&'a Secret),
-    Token(&'a Secret, &'a Url),
+    Token(&'a Secret),
 }
 
 impl Poster {
     /// What posts for a run with this grant.
     pub fn new(grant: Grant, services: Services, facts: Arc<Facts>) -> Self {
-        Self { grant, services, facts, posts: AtomicU32::new(0) }
+        Self { grant, services, facts, posts: AtomicU32::new(0), open: Mutex::default() }
     }
 
     /// Posts a message. Gives where it stands, if Slack tells it.
     ///
+    /// The same message again, after its outcome was open, is looked for before it is sent.
+    ///
     /// # Errors
     /// See [`Error`].
     pub async fn post(&self, message: Message) -> Result<Option<Posted>, Error> {
-        let result = self.deliver(&message).await;
+        self.watched(self.deliver(&message).await)
+    }
+
+    /// Replaces text and blocks of a message that this bot posted.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn update(&self, posted: Posted, message: Message) -> Result<Posted, Error> {
+        self.watched(self.replace(&posted, &message).await)
+    }
+
+    /// Counts and logs what was denied.
+    fn watched<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(Error::Denied(reason)) = &result {
-            self.services.count_denied();
+            self.services.count_denied(&self.facts.job, "slack");
             self.facts.log.line(Level::WARN, &format!("a message was denied: {reason}"));
         }
         result
     }
 
-    async fn deliver(&self, message: &Message) -> Result<Option<Posted>, Error> {
-        self.grant.check(&self.facts.job, &message.channel).map_err(Error::Denied)?;
-        let way = self.way(&message.channel)?;
-        let body = body(message, matches!(way, Way::Token(..)))?;
-        if self.posts.fetch_add(1, Ordering::Relaxed) >= MAX_POSTS {
+    fn caller(&self) -> Caller<'_> {
+        Caller { services: &self.services, facts: &self.facts }
+    }
+
+    fn next_number(&self) -> Result<u32, Error> {
+        let number = self.posts.fetch_add(1, Ordering::Relaxed);
+        if number >= MAX_POSTS {
             return Err(Error::Invalid(format!("the run has posted its {MAX_POSTS} messages")));
         }
+        Ok(number + 1)
+    }
+
+    async fn deliver(&self, message: &Message) -> Result<Option<Posted>, Error> {
+        self.grant.check(&self.facts.job, &message.channel).map_err(Error::Denied)?;
+        let way = self.way(&message.channel, message.thread.is_some())?;
+        let mut fields = content(message)?;
+        let number = self.next_number()?;
+        let token = match way {
+            Way::Webhook(url) => {
+                let body = Value::Object(fields).to_string();
+                let sent = self.persist(&message.channel, || self.caller().webhook(url, body.clone())).await;
+                return sent.map(|()| None).map_err(Error::from);
+            }
+            Way::Token(token) => token,
+        };
+        fields.insert("channel".to_owned(), Value::from(message.channel.as_str()));
+        let number = match self.open_as(&fields) {
+            Some(earlier) => match self.find(token, message, earlier).await {
+                Ok(Some(found)) => return Ok(Some(found)),
+                _ => earlier,
+            },
+            None => number,
+        };
+        let mut body = fields.clone();
+        body.insert("metadata".to_owned(), metadata(&self.facts, number));
+        let body = Value::Object(body).to_string();
+        match self.persist(&message.channel, || self.caller().write(token, "chat.postMessage", body.clone())).await {
+            Ok(answer) => Ok(self.posted(&message.channel, &answer)),
+            Err(Trouble::Open(reason)) => {
+                self.facts.log.line(Level::WARN, &format!("{reason}: looking whether the message is there"));
+                match self.find(token, message, number).await {
+                    Ok(Some(found)) => Ok(Some(found)),
+                    Ok(None) => Err(self.leave_open(fields, number, &reason, "it was not found in the channel")),
+                    Err(Trouble::Lost(lost)) => Err(lost.into()),
+                    Err(trouble) => {
+                        let why = format!("the channel cannot be looked at ({})", Error::from(trouble));
+                        Err(self.leave_open(fields, number, &reason, &why))
+                    }
+                }
+            }
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// The number of a message of this content whose outcome is open.
+    fn open_as(&self, fields: &Map<String, Value>) -> Option<u32> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().find(|(content, _)| content == fields).map(|(_, number)| *number)
+    }
+
+    fn leave_open(&self, fields: Map<String, Value>, number: u32, reason: &str, why: &str) -> Error {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if !open.iter().any(|(_, known)| *known == number) {
+            open.push((fields, number));
+        }
+        Error::Unavailable(format!("{reason}; {why}, and the message may still have been posted"))
+    }
+
+    async fn find(&self, token: &Secret, message: &Message, number: u32) -> Result<Option<Posted>, Trouble> {
+        let wanted = metadata(&self.facts, number);
+        find::message(self.caller(), token, &message.channel, message.thread.as_deref(), &wanted).await
+    }
+
+    /// What the answer says of where the message stands.
+    fn posted(&self, channel: &str, answer: &Value) -> Option<Posted> {
+        let (id, ts) = (answer["channel"].as_str()?, answer["ts"].as_str()?);
+        self.services.slack_ids().learn(channel, id);
+        Some(Posted { channel: id.to_owned(), ts: ts.to_owned() })
+    }
+
+    async fn replace(&self, posted: &Posted, message: &Message) -> Result<Posted, Error> {
+        let channel = &message.channel;
+        self.grant.check(&self.facts.job, channel).map_err(Error::Denied)?;
+        let Way::Token(token) = self.way(channel, true)? else {
+            return Err(Error::Invalid("an update needs a bot token, and a webhook was given".to_owned()));
+        };
+        check_ts(&posted.ts)?;
+        let mut fields = content(&Message { thread: None, ..message.clone() })?;
+        self.next_number()?;
+        self.check_id(token, channel, &posted.channel).await?;
+        fields.insert("channel".to_owned(), Value::from(posted.channel.as_str()));
+        fields.insert("ts".to_owned(), Value::from(posted.ts.as_str()));
+        let body = Value::Object(fields).to_string();
+        let update = || async {
+            match self.caller().write(token, "chat.update", body.clone()).await {
+                // Twice the same is as good as once.
+                Err(Trouble::Open(reason)) => Err(Trouble::Unsent(reason)),
+                result => result,
+            }
+        };
+        self.persist(channel, update).await?;
+        Ok(posted.clone())
+    }
+
+    /// That an id is the one of the granted channel: else a job could change this bot's messages elsewhere.
+    async fn check_id(&self, token: &Secret, channel: &str, id: &str) -> Result<(), Error> {
+        let known = find::id_of(self.caller(), token, channel).await;
+        match known {
+            Ok(Some(known)) if known == id => Ok(()),
+            Ok(Some(_)) => {
+                let shown = crate::runtime::clean(id, 32);
+                Err(Error::Denied(format!("the message stands in `{shown}`, which is not `{channel}`")))
+            }
+            Ok(None) => Err(Error::Rejected("channel_not_found".to_owned())),
+            Err(Trouble::Rejected(code)) => Err(Error::Denied(format!(
+                "the id of `{channel}` cannot be looked up at Slack ({code}): give the token the scope `channels:read`, or \
+                 grant the channel by its id"
+            ))),
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+
+    /// The webhook for the channel, else the token; the token first where only it will do.
+    fn way(&self, channel: &str, wants_token: bool) -> Result<Way<'_>, Error> {
+        let credentials = self.services.slack();
+        match (credentials.webhooks.get(channel), &credentials.token) {
+            (Some(_), None) if wants_token => {
+                Err(Error::Invalid("a reply or an update needs a bot token, and a webhook was given".to_owned()))
+            }
+            (Some(webhook), token) if !wants_token || token.is_none() => Ok(Way::Webhook(webhook)),
+            (_, Some(token)) => Ok(Way::Token(token)),
+            _ => Err(Error::Denied(super::no_credentials(channel))),
+        }
+    }
+
+    /// Does it when it is the channel's turn, and again while it was certainly not done and there is time.
+    async fn persist<T, F: Future<Output = Result<T, Trouble>>>(
+        &self,
+        channel: &str,
+        once: impl Fn() -> F,
+    ) -> Result<T, Trouble> {
         let mut tries = 1;
         loop {
-            let wait = match self.send(&way, &body).await {
-                Err(Error::RateLimited(wait)) => wait,
+            let latest = Instant::now() + self.facts.remaining().saturating_sub(MARGIN);
+            let turn = self.services.slack_pace().turn(channel, latest);
+            sleep_until(turn.map_err(|wait| Trouble::RateLimited(seconds(wait)))?).await;
+            let trouble = match once().await {
+                Err(trouble @ (Trouble::RateLimited(_) | Trouble::Unsent(_))) => trouble,
                 result => return result,
             };
-            let pause = Duration::from_secs(wait.into());
-            // Something of the run must be left after the pause.
-            if tries == MAX_TRIES || pause + Duration::from_secs(1) >= self.facts.remaining() {
-                return Err(Error::RateLimited(wait));
+            let pause = match trouble {
+                Trouble::RateLimited(wait) => Duration::from_secs(wait.into()),
+                _ => RECONNECT,
+            };
+            self.services.slack_pace().rest(channel, pause);
+            if tries == MAX_TRIES || pause + MARGIN >= self.facts.remaining() {
+                return Err(trouble);
             }
             tries += 1;
-            tokio::time::sleep(pause).await;
-        }
-    }
-
-    /// The webhook for the channel, else the token.
-    fn way(&self, channel: &str) -> Result<Way<'_>, Error> {
-        let credentials = self.services.slack();
-        if let Some(webhook) = credentials.webhooks.get(channel) {
-            return Ok(Way::Webhook(webhook));
-        }
-        match &credentials.token {
-            Some(token) => Ok(Way::Token(token, &credentials.post_message)),
-            None => Err(Error::Denied(format!(
-                "the host has no Slack credentials for `{channel}`: write `token-file = \"…\"` under `[slack]`, or \
-                 `\"{channel}\" = {{ file = \"…\" }}` under `[slack.webhooks]`"
-            ))),
-        }
-    }
-
-    /// One exchange with Slack.
-    async fn send(&self, way: &Way<'_>, body: &str) -> Result<Option<Posted>, Error> {
-        let (url, authorization) = match way {
-            Way::Webhook(url) => (url.expose(), None),
-            Way::Token(token, url) => {
-                let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-                    .map_err(|_| Error::Denied("the host's Slack token cannot be sent".to_owned()))?;
-                value.set_sensitive(true);
-                (url.as_str(), Some(value))
-            }
-        };
-        self.facts.check()?;
-        let deadline = Instant::now() + MAX_TIME.min(self.facts.remaining());
-        let mut request = self.services.clients().host().post(url);
-        if let Some(value) = authorization {
-            request = request.header(AUTHORIZATION, value);
-        }
-        let request = request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.to_owned());
-        let exchange = async {
-            let response = request.send().await.map_err(|error| unavailable(&error))?;
-            let (status, wait) = (response.status(), retry_after(&response));
-            Ok((status, wait, read(response).await?))
-        };
-        let late = || Error::Unavailable("Slack did not answer in time; the message may have been posted".to_owned());
-        let (status, wait, answer) = timeout_at(deadline, exchange).await.unwrap_or_else(|_| Err(late()))?;
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            return Err(Error::RateLimited(wait));
-        }
-        if status.is_server_error() || status.is_redirection() {
-            return Err(Error::Unavailable(format!("Slack answered {status}; the message may have been posted")));
-        }
-        match way {
-            Way::Webhook(_) if status.is_success() => Ok(None),
-            Way::Webhook(_) => Err(Error::Rejected(code(&answer, status))),
-            Way::Token(..) => judge(status, &answer, wait),
+            sleep(pause).await;
         }
     }
 }
 
-/// The JSON of a message. Only the Web API is told the channel: a webhook has its own.
-fn body(message: &Message, with_channel: bool) -> Result<String, Error> {
-    let characters = message.text.chars().count();
-    if characters > MAX_TEXT {
-        return Err(Error::Invalid(format!("the text has {characters} characters, and at most {MAX_TEXT} are posted")));
-    }
-    let mut body = Map::new();
-    if with_channel {
-        body.insert("channel".to_owned(), Value::from(message.channel.as_str()));
-    }
-    if !message.text.is_empty() {
-        body.insert("text".to_owned(), Value::from(message.text.as_str()));
-    }
-    if let Some(blocks) = &message.blocks {
-        body.insert("blocks".to_owned(), parse_blocks(blocks)?);
-    }
-    if let Some(thread) = &message.thread {
-        if !with_channel {
-            return Err(Error::Invalid("a reply in a thread needs a bot token, and a webhook was given".to_owned()));
-        }
-        body.insert("thread_ts".to_owned(), Value::from(thread.as_str()));
-    }
-    if !body.contains_key("text") && !body.contains_key("blocks") {
-        return Err(Error::Invalid("the message has neither text nor blocks".to_owned()));
-    }
-    Ok(Value::Object(body).to_string())
-}
-
-fn parse_blocks(text: &str) -> Result<Value, Error> {
-    let invalid = |reason: String| Error::Invalid(format!("the blocks {reason}"));
-    if text.len() > MAX_BLOCKS_BYTES {
-        return Err(invalid(format!("have {} bytes, and at most {MAX_BLOCKS_BYTES} are posted", text.len())));
-    }
-    let blocks: Value = serde_json::from_str(text).map_err(|error| invalid(format!("are no JSON: {error}")))?;
-    match blocks.as_array() {
-        None => Err(invalid("are no JSON array".to_owned())),
-        Some(array) if array.is_empty() || array.len() > MAX_BLOCKS => {
-            Err(invalid(format!("are {}, and a message has 1 to {MAX_BLOCKS}", array.len())))
-        }
-        Some(array) if !array.iter().all(Value::is_object) => Err(invalid("are not all JSON objects".to_owned())),
-        Some(_) => Ok(blocks),
-    }
-}
-
-fn unavailable(error: &reqwest::Error) -> Error {
-    let posted = if error.is_connect() { "" } else { "; the message may have been posted" };
-    Error::Unavailable(format!("Slack cannot be reached: {}{posted}", client_error_text(error)))
-}
-
-fn retry_after(response: &Response) -> u32 {
-    let value = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    value.and_then(|value| value.trim().parse().ok()).unwrap_or(DEFAULT_WAIT)
-}
-
-async fn read(mut response: Response) -> Result<Vec<u8>, Error> {
-    let mut answer = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(&error))? {
-        let room = MAX_ANSWER - answer.len();
-        answer.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            break;
-        }
-    }
-    Ok(answer)
-}
-
-/// The error code in a webhook's answer, which is plain text: `invalid_payload`.
-fn code(answer: &[u8], status: StatusCode) -> String {
-    let text = clean(&String::from_utf8_lossy(answer), 200);
-    if text.is_empty() || text.starts_with('<') { format!("status {}", status.as_u16()) } else { text }
-}
-
-/// The answer of `chat.postMessage`.
-#[derive(Deserialize)]
-struct PostMessage {
-    ok: bool,
-    channel: Option<String>,
-    ts: Option<String>,
-    error: Option<String>,
-}
-
-/// Errors of the Web API that are Slack's own trouble.
-const SERVER_ERRORS: [&str; 4] = ["fatal_error", "internal_error", "request_timeout", "service_unavailable"];
-
-fn judge(status: StatusCode, answer: &[u8], wait: u32) -> Result<Option<Posted>, Error> {
-    let Ok(answer) = serde_json::from_slice::<PostMessage>(answer) else {
-        return if status.is_success() {
-            Err(Error::Unavailable("Slack's answer makes no sense; the message may have been posted".to_owned()))
-        } else {
-            Err(Error::Rejected(code(answer, status)))
-        };
-    };
-    if answer.ok {
-        return Ok(answer.channel.zip(answer.ts).map(|(channel, ts)| Posted { channel, ts }));
-    }
-    let code = clean(&answer.error.unwrap_or_else(|| "unknown_error".to_owned()), 200);
-    match code.as_str() {
-        "ratelimited" | "rate_limited" => Err(Error::RateLimited(wait)),
-        server if SERVER_ERRORS.contains(&server) => {
-            Err(Error::Unavailable(format!("Slack answered `{server}`; the message may have been posted")))
-        }
-        _ => Err(Error::Rejected(code)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn message(text: &str, blocks: Option<&str>) -> Message {
-        Message { channel: "#ops".to_owned(), text: text.to_owned(), blocks: blocks.map(str::to_owned), thread: None }
-    }
-
-    #[test]
-    fn a_webhook_is_not_told_its_channel() {
-        assert_eq!(body(&message("hi", None), false).unwrap(), r#"{"text":"hi"}"#);
-        assert_eq!(body(&message("hi", None), true).unwrap(), r##"{"channel":"#ops","text":"hi"}"##);
-        let blocks = r#"[{"type":"divider"}]"#;
-        assert_eq!(body(&message("", Some(blocks)), false).unwrap(), r#"{"blocks":[{"type":"divider"}]}"#);
-    }
-
-    #[test]
-    fn what_slack_would_refuse_is_refused_here() {
-        let many = format!("[{}]", vec!["{}"; 51].join(","));
-        for (text, blocks, reason) in [
-            ("", None, "neither text nor blocks"),
-            ("x", Some("{}"), "no JSON array"),
-            ("x", Some("[1]"), "not all JSON objects"),
-            ("x", Some("[]"), "1 to 50"),
-            ("x", Some(many.as_str()), "1 to 50"),
-            ("x", Some("[{"), "no JSON"),
-        ] {
-            let error = body(&message(text, blocks), true).unwrap_err();
-            assert!(error.to_string().contains(reason), "{error}");
-        }
-        assert!(body(&message(&"ä".repeat(MAX_TEXT), None), true).is_ok());
-        assert!(body(&message(&"ä".repeat(MAX_TEXT + 1), None), true).is_err());
-    }
-
-    #[test]
-    fn the_web_apis_answers_mean_what_they_say() {
-        let posted = Posted { channel: "C1".to_owned(), ts: "1.2".to_owned() };
-        let judge = |text: &str| super::judge(StatusCode::OK, text.as_bytes(), 7);
-        assert_eq!(judge(r#"{"ok":true,"channel":"C1","ts":"1.2"}"#), Ok(Some(posted)));
-        assert_eq!(
-            judge(r#"{"ok":false,"error":"channel_not_found"}"#),
-            Err(Error::Rejected("channel_not_found".to_owned()))
-        );
-        assert_eq!(judge(r#"{"ok":false,"error":"ratelimited"}"#), Err(Error::RateLimited(7)));
-        assert!(matches!(judge(r#"{"ok":false,"error":"internal_error"}"#), Err(Error::Unavailable(_))));
-        assert!(matches!(judge("<html>"), Err(Error::Unavailable(_))));
-    }
+/// Whole seconds, rounded up.
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1000)).unwrap_or(u32::MAX)
 }

@@ -10,13 +10,10 @@ use super::load;
 use crate::capability;
 use crate::runtime::{Engine, Import, Module, is_wasi};
 
-/// The world that every job exports.
-const WORLD: &str = "soloist:job/job@0.1.0";
-
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The module: a component, or its text.
+    /// The module: a component, a core module with WIT, a WASI preview 1 command, or the text of one.
     #[arg(value_name = "MODULE")]
     file: PathBuf,
     /// Print one JSON object.
@@ -105,7 +102,7 @@ fn print_text(file: &str, module: &Module) {
     field("kind", &module.kind());
     field("size", &format!("{} bytes", module.size()));
     field("digest", &format!("sha256:{}", module.digest()));
-    field("world", &WORLD);
+    field("world", &module.kind().world.name());
     if module.imports().is_empty() {
         field("imports", &"nothing");
     }
@@ -138,7 +135,7 @@ fn print_json(file: &str, module: &Module) {
         "kind": module.kind().to_string(),
         "size": module.size(),
         "digest": format!("sha256:{}", module.digest()),
-        "world": WORLD,
+        "world": module.kind().world.name(),
         "imports": imports,
         "grants": grants(module).iter().map(|(name, _)| *name).collect::<Vec<_>>(),
     }));

@@ -18,8 +18,8 @@ use crate::capability::slack::SlackConfig;
 use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
 use crate::config::Config;
 use crate::config::DEFAULT_TIMEOUT;
-use crate::round::{Fence, Outcome};
-use crate::runtime::{self, Engine, Lease, Limits, LoadError, Report, Request, wall_ms};
+use crate::round::{Change, Data, Fence, MAX_DATA_BYTES, Outcome};
+use crate::runtime::{self, Engine, Invocation, Lease, Limits, LoadError, Report, Request, clean, wall_ms};
 
 /// The longest run from the command line.
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
@@ -27,7 +27,8 @@ const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The module; or the folder of a project (a `job.toml`), which is built first: by default the current one.
+    /// The module: a component, a core module with WIT, a WASI preview 1 command, or the text of one; or the folder of a
+    /// project (it has a `job.toml`), which is built first.
     #[arg(value_name = "MODULE|DIR", default_value = ".")]
     file: PathBuf,
     /// Run it again at each save, and build it before where it is a project; until Ctrl-C.
@@ -51,9 +52,18 @@ pub struct Args {
     /// A setting of the job: a TOML value (`200`, `true`, `["a"]`), or else text. Repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
     settings: Vec<(String, Value)>,
+    /// An argument of a program with a `main`. Repeatable, in order.
+    #[arg(long = "arg", value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "config")]
+    arguments: Vec<String>,
+    /// A variable in the environment of the module. Repeatable.
+    #[arg(long = "env", value_name = "KEY=VALUE", value_parser = variable, conflicts_with = "config")]
+    environment: Vec<(String, String)>,
     /// How long the run may take. By default 30s, or what the configuration says.
     #[arg(long, value_name = "TIME", value_parser = timeout)]
     timeout: Option<Duration>,
+    /// The job's state, as a run before may have left it; what the run makes of it is shown on stderr.
+    #[arg(long, value_name = "TEXT", value_parser = state)]
+    state: Option<Data>,
     /// How much memory the module may have. By default 256MiB, or what the configuration says.
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     memory: Option<usize>,
@@ -70,10 +80,14 @@ pub struct Job {
     pub services: Services,
     /// Its own settings.
     pub settings: Map<String, Value>,
+    /// Its arguments and environment.
+    pub invocation: Arc<Invocation>,
     /// What it may use.
     pub limits: Limits,
     /// How long it may take.
     pub timeout: Duration,
+    /// The text that it is left with by the run before.
+    pub state: Option<Data>,
 }
 
 pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCode> {
@@ -147,6 +161,7 @@ pub(super) async fn try_once(
         None => described(what, args)?,
     };
     job.settings.extend(args.settings.iter().cloned());
+    job.state.clone_from(&args.state);
     job.timeout = args.timeout.unwrap_or(job.timeout);
     job.limits.memory = args.memory.unwrap_or(job.limits.memory);
     once(what.module(), job, cancel, format).await.map_err(|error| match (&args.config, error.downcast_ref()) {
@@ -176,8 +191,10 @@ fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
         grants: job.grants.clone(),
         services: Services::new(&config.services, &config.base)?,
         settings: job.settings.as_ref().clone(),
+        invocation: Arc::clone(&job.invocation),
         limits: job.limits.clone(),
         timeout: job.timeout,
+        state: None,
     })
 }
 
@@ -194,9 +211,17 @@ fn described(what: &What, args: &Args) -> anyhow::Result<Job> {
         grants,
         services,
         settings: Map::new(),
+        invocation: Arc::new(invocation(args)?),
         limits: Limits::default(),
         timeout: DEFAULT_TIMEOUT,
+        state: None,
     })
+}
+
+/// Arguments and environment from the command line.
+fn invocation(args: &Args) -> anyhow::Result<Invocation> {
+    let environment = args.environment.iter().cloned().collect();
+    Invocation::new(args.arguments.clone(), environment).context("`--arg` and `--env`")
 }
 
 /// A grant of what was named on the command line; none where nothing was.
@@ -230,10 +255,12 @@ pub async fn once(
         fence: Fence { round: now / 1000, attempt: 1 },
         due_ms: now,
         previous: None,
+        state: job.state,
         deadline: job.timeout,
         lease: Lease::unlimited(),
         cancel: cancel.clone(),
         settings: Arc::new(job.settings),
+        invocation: job.invocation,
         limits: job.limits,
     };
     let running = runtime::run(&prepared, request);
@@ -258,6 +285,14 @@ fn show(name: &str, report: &Report, format: LogFormat) -> ExitCode {
         "the run has ended"
     );
     if report.outcome.is_ok() {
+        match &report.change {
+            Change::Nothing => {}
+            Change::To(None) => tracing::info!(job = name, "the job's state is cleared"),
+            Change::To(Some(state)) => {
+                let state = state.as_str();
+                tracing::info!(job = name, state, "the job's state is now `{}`", clean(state, MAX_DATA_BYTES));
+            }
+        }
         output::data(&report.message);
         return ExitCode::SUCCESS;
     }
@@ -280,12 +315,23 @@ fn setting(text: &str) -> Result<(String, Value), String> {
     Ok((key.to_owned(), value.unwrap_or(Value::String(text))))
 }
 
+/// `KEY=VALUE`, as text.
+fn variable(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write it as `KEY=VALUE`")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 fn timeout(text: &str) -> Result<Duration, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time.is_zero() || time > MAX_TIMEOUT {
         return Err("it must be more than nothing and at most a day".to_owned());
     }
     Ok(time)
+}
+
+fn state(text: &str) -> Result<Data, String> {
+    Data::new(text.to_owned())
+        .map_err(|bytes| format!("it has {bytes} bytes as a JSON string, and at most {MAX_DATA_BYTES} are kept"))
 }
 
 /// A size with a unit: `256MiB`, `64KiB`, `1GiB`, or plain bytes.

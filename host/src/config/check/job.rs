@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::module::Source;
 use crate::round::contender::{Backoff, Delivery, Missed, Rules};
-use crate::runtime::Limits;
+use crate::runtime::{Invocation, Limits};
 
 pub(in crate::config) fn job(
     name: String,
@@ -77,6 +77,7 @@ pub(in crate::config) fn job(
         delivery,
         missed,
         start_deadline_ms: start_deadline.map(millis),
+        same_module: raw.require_same_module,
         settle: arbiter.settle(),
         renew_ms: (lease < whole).then(|| millis(lease / 2)),
         attempts,
@@ -93,8 +94,11 @@ pub(in crate::config) fn job(
     }
     let module = Source::parse(&raw.module, base)
         .map_err(|error| invalid(&place("module"), error.to_string()).hint(error.hint()))?;
+    let invocation =
+        Invocation::new(raw.args, raw.env).map_err(|error| invalid(&place("args, env"), error.to_string()))?;
     let settings = Arc::new(settings(&place("config"), raw.config)?);
-    Ok(Job { record, rules, timeout, module, limits, grants: raw.grants, settings, name })
+    let invocation = Arc::new(invocation);
+    Ok(Job { record, rules, timeout, module, limits, invocation, grants: raw.grants, settings, name })
 }
 
 fn delivery(place: &str, given: Option<&str>) -> Result<Delivery, Problem> {

@@ -1,8 +1,8 @@
 //! The records that an agent writes. Each is unlike every record that it or anyone wrote before, because the fence only rises.
 
 use super::verdict::horizon;
-use super::{Delivery, Now, Rules};
-use crate::round::{Fence, MAX_ATTEMPT, MAX_TIME, Outcome, Record, State};
+use super::{Delivery, Ended, Now, Rules};
+use crate::round::{Change, Fence, MAX_ATTEMPT, MAX_TIME, Outcome, Record, State};
 
 /// The first record of a job: the next due time is next. `last` is a fence that is known to have been claimed, in a
 /// record that this one replaces; one so far ahead that it cannot be meant is forgotten.
@@ -78,9 +78,16 @@ pub(super) fn renewal(claim: &Record, lease: Lease) -> Record {
     Record { timer: lease.until, ..claim.clone() }
 }
 
-/// What we were to write over our claim, now that an operator has steered the job in between.
-pub(super) fn steered(record: &Record, seen: &Record) -> Record {
-    Record { paused: seen.paused.clone(), triggered: seen.triggered, extra: seen.extra.clone(), ..record.clone() }
+/// What we were to write over our claim, now that an operator has steered the job in between. What a run changed stays changed.
+pub(super) fn steered(record: &Record, claim: &Record, seen: &Record) -> Record {
+    Record {
+        paused: seen.paused.clone(),
+        triggered: seen.triggered,
+        wanted: seen.wanted.clone(),
+        data: if record.data == claim.data { seen.data.clone() } else { record.data.clone() },
+        extra: seen.extra.clone(),
+        ..record.clone()
+    }
 }
 
 /// Whether the record is still the claim that we made, whatever an operator wrote beside it.
@@ -90,8 +97,9 @@ pub(super) fn is_same_claim(claim: &Record, seen: &Record) -> bool {
             == (&seen.id, seen.fence, seen.state, seen.timer, seen.timerold, seen.returned)
 }
 
-/// The end of a run: the next due time, or a retry after a backoff of `backoff_ms`.
-pub(super) fn end(claim: &Record, outcome: Outcome, backoff_ms: u64, rules: &Rules, now: Now) -> Record {
+/// The end of a run: the next due time, or a retry after a backoff of `backoff_ms`. Only a run that went well changes the job's text.
+pub(super) fn end(claim: &Record, ended: Ended, backoff_ms: u64, rules: &Rules, now: Now) -> Record {
+    let Ended { outcome, change } = ended;
     let fence = claim.fence.unwrap_or(Fence { round: claim.timerold, attempt: 1 });
     let again = outcome.is_retryable() && has_attempts(claim, rules);
     let (state, timer, returned) = if again {
@@ -99,7 +107,11 @@ pub(super) fn end(claim: &Record, outcome: Outcome, backoff_ms: u64, rules: &Rul
     } else {
         (State::Idle, due_after(fence.round, rules), 0)
     };
-    Record { state, timer, returned, outcome: Some(outcome), ..claim.clone() }
+    let data = match change {
+        Change::To(data) if outcome.is_ok() => data,
+        Change::To(_) | Change::Nothing => claim.data.clone(),
+    };
+    Record { state, timer, returned, data, outcome: Some(outcome), ..claim.clone() }
 }
 
 /// A claim given back: any agent may take the round at once, and it counts as no attempt.

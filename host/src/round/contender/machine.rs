@@ -12,7 +12,7 @@ use rand::{Rng, SeedableRng};
 
 use self::settling::Settling;
 use super::compose::{self, Lease};
-use super::{Action, Event, Halt, Notice, Now, Rules};
+use super::{Action, Ended, Event, Halt, Notice, Now, Rules};
 use crate::round::{Fence, Outcome, Record, Revision, State};
 
 /// The waits between attempts to reach an arbiter that fails.
@@ -30,11 +30,13 @@ pub struct Contender {
     /// The last fence that was handed to a run, which tells a claim that never started from one that did.
     started: Option<Fence>,
     /// How the last run that came to an end by itself ended.
-    ended: Option<(Fence, Outcome)>,
+    ended: Option<(Fence, Ended)>,
     /// The highest fence that was seen and was due: never claimed again, whatever a hand writes.
     highest: Option<Fence>,
     /// A claim of ours that may have been written over another one's: left alone until its lease is over.
     abandoned: Option<Fence>,
+    /// The module that the record names, where it is another one than ours and that was said: with it, which one is ours.
+    waits_for: Option<(String, String)>,
     /// The reason of the pause that was noticed.
     pause: Option<String>,
     /// When the arbiter was last asked for a read, on the monotonic clock.
@@ -119,7 +121,7 @@ struct Run {
     record: Record,
     lease_until_ms: u64,
     renew_at_ms: Option<u64>,
-    ended: Option<Outcome>,
+    ended: Option<Ended>,
 }
 
 impl Run {
@@ -143,6 +145,7 @@ impl Contender {
             ended: None,
             highest: None,
             abandoned: None,
+            waits_for: None,
             pause: None,
             read_ms: now.mono_ms,
             newest: 0,
@@ -158,15 +161,17 @@ impl Contender {
         match event {
             Event::Read(seen) => self.on_read(now, seen),
             Event::Replaced(outcome) => self.on_replaced(now, outcome),
-            Event::Ended(outcome) => {
+            Event::Ended(ended) => {
                 if let Some(run) = &mut self.run {
-                    self.ended = Some((run.fence, outcome.clone()));
-                    run.ended = Some(outcome);
+                    self.ended = Some((run.fence, ended.clone()));
+                    run.ended = Some(ended);
                 }
             }
             Event::Module(module) => {
-                // A round may be waiting for one.
-                if self.module.is_none() && module.is_some() && matches!(self.phase, Phase::Sleeping { .. }) {
+                // A round may be waiting for one, or for this very one.
+                let is_awaited = self.waits_for.as_ref().is_some_and(|(wanted, _)| module.as_ref() == Some(wanted));
+                let is_news = self.module.is_none() && module.is_some() || is_awaited && self.module != module;
+                if is_news && matches!(self.phase, Phase::Sleeping { .. }) {
                     self.phase = Phase::Sleeping { until_ms: now.mono_ms };
                 }
                 self.module = module;
@@ -266,8 +271,8 @@ impl Contender {
         if claim.fence != self.started || is_stopped_for_us {
             self.give_back(now, expected, claim);
         } else {
-            let outcome = ended.map_or(Outcome::Stopped, |(_, outcome)| outcome.clone());
-            self.finish(now, expected, claim, outcome);
+            let ended = ended.map_or_else(|| Outcome::Stopped.into(), |(_, ended)| ended.clone());
+            self.finish(now, expected, claim, ended);
         }
     }
 
@@ -283,7 +288,8 @@ impl Contender {
             }
             Some(run) if run.ended.is_some() => {
                 if let Some(run) = self.run.take() {
-                    self.finish(now, run.revision, run.record, run.ended.unwrap_or(Outcome::Stopped));
+                    let ended = run.ended.unwrap_or_else(|| Outcome::Stopped.into());
+                    self.finish(now, run.revision, run.record, ended);
                 }
             }
             Some(run) if run.is_to_be_renewed(now) => {
@@ -296,10 +302,10 @@ impl Contender {
         }
     }
 
-    fn finish(&mut self, now: Now, expected: Revision, claim: Record, outcome: Outcome) {
+    fn finish(&mut self, now: Now, expected: Revision, claim: Record, ended: Ended) {
         let attempt = claim.fence.map_or(1, |fence| fence.attempt.saturating_sub(claim.returned));
         let backoff_ms = self.drawn(self.rules.backoff.after(attempt));
-        let record = compose::end(&claim, outcome, backoff_ms, &self.rules, now);
+        let record = compose::end(&claim, ended, backoff_ms, &self.rules, now);
         self.bid(Intent::Finish, expected, record, Some(claim), now, now.mono_ms);
     }
 

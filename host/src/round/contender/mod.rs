@@ -16,7 +16,7 @@ pub use compose::first_record;
 pub use machine::Contender;
 pub use verdict::{is_wanted, readable};
 
-use super::{Fence, Observation, Outcome, Record, Replaced, Revision, Schedule, Seal, Unreadable};
+use super::{Change, Data, Fence, Observation, Outcome, Record, Replaced, Revision, Schedule, Seal, Unreadable};
 
 /// The time as an agent sees it, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct Rules {
     pub missed: Missed,
     /// How late a round may begin, its first attempt that is; later ones are left out. None: however late.
     pub start_deadline_ms: Option<u64>,
+    /// Whether only an agent that holds the module that the record names may claim: see [`Record::wanted`].
+    pub same_module: bool,
     /// How a claim is made sure of, where the arbiter only overwrites.
     pub settle: Option<Settle>,
     /// How often a round is attempted at most, at least 1; once where [`Delivery::AtMostOnce`] is asked for.
@@ -130,6 +132,7 @@ impl Rules {
             delivery: Delivery::AtLeastOnce,
             missed: Missed::RunOnce,
             start_deadline_ms: None,
+            same_module: false,
             settle: None,
             attempts: 3,
             backoff: Backoff { base_ms: 1_000, cap_ms: 60_000 },
@@ -166,13 +169,29 @@ pub enum Event {
     /// The answer to [`Action::Replace`]; an error is why nothing was written.
     Replaced(Result<Replaced, String>),
     /// The run that [`Action::Start`] began has ended; the answer to [`Action::Halt`] is not reported.
-    Ended(Outcome),
+    Ended(Ended),
     /// The module that a run would use: the prefix of its digest; none while there is no module to run.
     Module(Option<String>),
     /// Take no more rounds. A run under way may end.
     Stop,
     /// Take no more rounds, and give the one under way back.
     GiveBack,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Ended {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it makes of the job's text: written with the end of a run that went well, and not at all otherwise.
+    pub change: Change,
+}
+
+/// A run that leaves the job's text as it is.
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, change: Change::Nothing }
+    }
 }
 
 /// What to do.
@@ -196,8 +215,12 @@ pub enum Action {
         fence: Fence,
         /// Until when, on the monotonic clock, it may act.
         lease_until_ms: u64,
+        /// Of this module: the one that the claim names.
+        module: Option<String>,
         /// How the previous run ended.
         previous: Option<Outcome>,
+        /// The job's text, as the last run that went well left it.
+        data: Option<Data>,
     },
     /// The lease of the run under way was renewed until then.
     Extend {
@@ -284,6 +307,13 @@ pub enum Notice {
     Unknown(String),
     /// A round is due, and there is no module to run.
     NoModule,
+    /// The record names another module than ours, and only that one may run: no round is claimed. Told once.
+    OtherModule {
+        /// The module that a run would use.
+        held: String,
+        /// The one that the record names.
+        wanted: String,
+    },
     /// An operator paused the job.
     Paused {
         /// Why, in the operator's words.

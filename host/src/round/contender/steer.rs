@@ -1,4 +1,4 @@
-//! What an operator writes into a record to steer the whole fleet: pause, resume, trigger. Each is one conditional
+//! What an operator writes into a record to steer the whole fleet: pause, resume, trigger, and which module is to run. Each is one conditional
 //! replacement of the record that was read; an agent that holds a round keeps it.
 
 use super::{Now, Rules};
@@ -14,6 +14,11 @@ pub enum Steer {
     },
     /// Rounds begin again, with the next due time: what was due during the pause is not made up for.
     Resume,
+    /// Only agents that hold this module are to claim, where the job asks for the same one on all agents.
+    Module {
+        /// The first twelve hexadecimal digits of its digest.
+        wanted: String,
+    },
     /// One run now, whatever the schedule and a pause say.
     Trigger,
 }
@@ -27,6 +32,9 @@ pub enum Unsteered {
     /// It is not paused.
     #[error("the job is not paused")]
     IsNotPaused,
+    /// That module is wanted already.
+    #[error("the module {0} is wanted already")]
+    IsWanted(String),
     /// A run is under way.
     #[error("a run is under way already, by `{by}`")]
     IsRunning {
@@ -55,6 +63,10 @@ impl Steer {
                     new.timer = rules.schedule.after(seconds).min(MAX_TIME - 1);
                 }
             }
+            Self::Module { wanted } if record.wanted.as_ref() == Some(wanted) => {
+                return Err(Unsteered::IsWanted(wanted.clone()));
+            }
+            Self::Module { wanted } => new.wanted = Some(wanted.clone()),
             Self::Trigger if record.state.is_running() && seconds < record.timer => {
                 return Err(Unsteered::IsRunning { by: record.id.clone() });
             }
@@ -75,6 +87,7 @@ impl Steer {
         match self {
             Self::Pause { reason } => seen.paused.as_ref() == Some(reason),
             Self::Resume => seen.paused.is_none(),
+            Self::Module { wanted } => seen.wanted.as_ref() == Some(wanted),
             Self::Trigger => seen.triggered || seen.fence.is_some_and(|fence| fence.round >= written.timer),
         }
     }

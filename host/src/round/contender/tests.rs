@@ -5,8 +5,10 @@ mod doubt;
 mod hands;
 mod missed;
 mod rounds;
+mod same_module;
 mod sealed;
 mod settling;
+mod state;
 mod steering;
 mod stopping;
 

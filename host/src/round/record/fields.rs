@@ -5,7 +5,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::{Fence, MAX_ATTEMPT, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_TIME, Unreadable};
+use super::super::data::MAX_DATA_BYTES;
+use super::{Data, Fence, MAX_ATTEMPT, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_TIME, Unreadable};
 
 /// The fields of a JSON object as they came: each of them, should one stand twice.
 pub(super) struct Fields(pub(super) Vec<(String, Value)>);
@@ -59,6 +60,16 @@ pub(super) fn take_paused(fields: &mut Map<String, Value>) -> Result<Option<Stri
             "p",
             format!("must be a string of at most {MAX_REASON_BYTES} bytes without control characters"),
         )),
+    }
+}
+
+pub(super) fn take_data(fields: &mut Map<String, Value>) -> Result<Option<Data>, Unreadable> {
+    match fields.shift_remove("d") {
+        None => Ok(None),
+        Some(Value::String(text)) => Data::new(text).map(Some).map_err(|bytes| {
+            problem("d", format!("has {bytes} bytes as a JSON string, and there is room for {MAX_DATA_BYTES}"))
+        }),
+        Some(_) => Err(problem("d", "must be a string".to_owned())),
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
+use crate::round::{Data, MAX_DATA_BYTES, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES};
 use crate::round::{Fence, MAX_ATTEMPT, MAX_TIME, Outcome, State};
-use crate::round::{MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES};
 
 const NAME: &str = "canary.example.com.";
 
@@ -168,6 +168,8 @@ fn the_longest_record_has_room_for_its_seal() {
         state: State::Retry,
         outcome: Some(Outcome::Other("o".repeat(16))),
         module: Some("m".repeat(16)),
+        wanted: Some("w".repeat(16)),
+        data: Some(Data::new("d".repeat(MAX_DATA_BYTES - 2)).unwrap()),
         paused: Some("\"".repeat(MAX_REASON_BYTES)),
         triggered: true,
         count: Some(u64::MAX),

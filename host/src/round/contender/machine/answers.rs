@@ -6,7 +6,7 @@ use rand::Rng;
 
 use super::super::compose::{self, Lease};
 use super::super::verdict::{Verdict, verdict};
-use super::super::{Action, Halt, Notice, Now};
+use super::super::{Action, Ended, Halt, Notice, Now};
 use super::{Bid, Contender, Intent, Phase, Run, Stop, TROUBLE};
 use crate::round::{Fence, Observation, Outcome, Record, Replaced, Revision, State, Unreadable};
 
@@ -87,6 +87,7 @@ impl Contender {
         // A round that is not due yet can only be a hand's, and is forgotten when the hand takes it back.
         self.highest = self.highest.max(record.fence.filter(|fence| fence.round <= now.wall_seconds()));
         self.tell_pause(&record);
+        let is_held_back = self.is_held_back(&record);
         match verdict {
             Err(unreadable) => self.unreadable(now, unreadable),
             Ok(Verdict::Wait(until)) => {
@@ -107,6 +108,10 @@ impl Contender {
                 let next = self.rules.schedule.after(now.wall_seconds());
                 self.sleep_until(now, next);
             }
+            Ok(Verdict::Claim(_)) if is_held_back => {
+                let next = self.rules.schedule.after(now.wall_seconds());
+                self.sleep_until(now, next);
+            }
             Ok(Verdict::Claim(fence)) => {
                 let lease = Lease::from(now, &self.rules);
                 let claim = compose::claim(&record, fence, &self.id, self.module.as_deref(), lease, &self.rules, now);
@@ -124,6 +129,22 @@ impl Contender {
     /// From now on, a record with a lower count is an older one.
     fn count(&mut self, record: &Record) {
         self.newest = self.newest.max(record.count.unwrap_or(0));
+    }
+
+    /// Whether the record names another module than ours, and only that one may run; tells of it once.
+    fn is_held_back(&mut self, record: &Record) -> bool {
+        let Some(held) = self.module.as_ref().filter(|_| self.rules.same_module) else { return false };
+        let Some(wanted) = record.wanted().filter(|wanted| wanted != held) else {
+            self.waits_for = None;
+            return false;
+        };
+        let waits_for = (wanted.to_owned(), held.clone());
+        if self.waits_for.as_ref() != Some(&waits_for) {
+            let (wanted, held) = waits_for.clone();
+            self.waits_for = Some(waits_for);
+            self.notice(Notice::OtherModule { held, wanted });
+        }
+        true
     }
 
     /// Tells of a pause when it begins, when its reason changes and when it ends.
@@ -237,7 +258,7 @@ impl Contender {
         let seen = self.opened(observation).ok().flatten()?;
         self.count(&seen);
         let claim = bid.from.as_ref().filter(|claim| compose::is_same_claim(claim, &seen))?;
-        let record = compose::steered(&bid.record, &seen);
+        let record = compose::steered(&bid.record, claim, &seen);
         debug_assert_eq!(claim.fence, record.fence, "a claim's end is of the same fence");
         let record = self.rules.seal.numbered(record, seen.count.unwrap_or(0), now.wall_ms);
         let value = self.rules.seal.seal(&record);
@@ -293,7 +314,9 @@ impl Contender {
         self.notice(Notice::Won { fence, from });
         self.started = Some(fence);
         let previous = bid.record.outcome.clone();
-        self.actions.push_back(Action::Start { fence, lease_until_ms: bid.lease_until_ms, previous });
+        let (module, data) = (bid.record.module.clone(), bid.record.data.clone());
+        let lease_until_ms = bid.lease_until_ms;
+        self.actions.push_back(Action::Start { fence, lease_until_ms, module, previous, data });
         self.hold(now, fence, revision, bid.record, bid.lease_until_ms, None);
     }
 
@@ -317,7 +340,7 @@ impl Contender {
         revision: Revision,
         record: Record,
         lease_until_ms: u64,
-        ended: Option<Outcome>,
+        ended: Option<Ended>,
     ) {
         // After the same part of the lease that is left as the rules say of a whole one.
         let left_ms = lease_until_ms.saturating_sub(now.mono_ms);

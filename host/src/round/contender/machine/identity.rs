@@ -18,6 +18,7 @@ impl Hash for Contender {
             ended,
             highest,
             abandoned,
+            waits_for,
             pause,
             read_ms,
             newest,
@@ -27,6 +28,6 @@ impl Hash for Contender {
             actions: _,
         } = self;
         (id, module, phase, run, started, ended, highest).hash(state);
-        (abandoned, pause, read_ms, newest, troubles, refusals, stop).hash(state);
+        (abandoned, waits_for, pause, read_ms, newest, troubles, refusals, stop).hash(state);
     }
 }

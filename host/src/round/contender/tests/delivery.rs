@@ -52,7 +52,7 @@ fn the_next_round_does_not_begin_while_the_one_before_may_run_and_keeps_its_due_
 #[test]
 fn a_failure_is_not_retried() {
     let (mut zone, mut a) = under_way();
-    a.handle(at(61.0), Event::Ended(Outcome::Retry));
+    a.handle(at(61.0), Event::Ended(Outcome::Retry.into()));
     settle(&mut a, at(61.0), &mut zone);
     let record = zone.record();
     assert_eq!((record.state, record.timer, record.outcome), (State::Idle, EPOCH + 120, Some(Outcome::Retry)));

@@ -123,7 +123,7 @@ fn an_answer_that_was_not_asked_for_changes_nothing() {
     let due = a.poll_timeout();
     a.handle(at(1.0), Event::Replaced(Ok(Replaced::Conflict)));
     a.handle(at(1.0), Event::Read(Ok(Observation::absent())));
-    a.handle(at(1.0), Event::Ended(Outcome::Ok));
+    a.handle(at(1.0), Event::Ended(Outcome::Ok.into()));
     assert_eq!((a.poll_action(), a.poll_timeout()), (None, due));
 }
 
@@ -135,7 +135,7 @@ fn a_run_that_ended_during_a_renewal_keeps_its_outcome_though_the_renewal_seems_
         settle(&mut a, at(0.0), &mut zone);
         settle(&mut a, at(60.0), &mut zone);
         let (expected, record) = until_replace(&mut a, at(65.0), &zone);
-        a.handle(at(65.1), Event::Ended(Outcome::Ok));
+        a.handle(at(65.1), Event::Ended(Outcome::Ok.into()));
         if is_applied {
             zone.replace(&expected, &record);
         }
@@ -161,7 +161,7 @@ fn ended_unheard(a: &mut Contender, zone: &mut Zone) -> Zone {
     settle(a, at(0.0), zone);
     let behind = Zone(zone.0.clone());
     settle(a, at(60.0), zone);
-    a.handle(at(60.3), Event::Ended(Outcome::Ok));
+    a.handle(at(60.3), Event::Ended(Outcome::Ok.into()));
     behind
 }
 

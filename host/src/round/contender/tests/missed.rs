@@ -17,7 +17,7 @@ fn made_up(rules: Rules, back: f64) -> Vec<Fence> {
             break;
         }
         fences.extend(started);
-        a.handle(at(back), Event::Ended(Outcome::Ok));
+        a.handle(at(back), Event::Ended(Outcome::Ok.into()));
     }
     let next = at(back).wall_seconds() / 60 * 60 + 60;
     assert!(zone.record().timer <= next, "what is next is the next one");

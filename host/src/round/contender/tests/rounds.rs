@@ -15,7 +15,7 @@ fn a_missing_record_is_created_and_the_first_round_is_run_when_it_is_due() {
     assert_eq!(starts(&settle(&mut a, at(60.0), &mut zone)), [fence(60, 1)]);
     let record = zone.record();
     assert_eq!((record.timer, record.timerold, record.state), (EPOCH + 70, EPOCH + 60, State::Running));
-    a.handle(at(61.0), Event::Ended(Outcome::Ok));
+    a.handle(at(61.0), Event::Ended(Outcome::Ok.into()));
     settle(&mut a, at(61.0), &mut zone);
     let record = zone.record();
     assert_eq!((record.timer, record.state, record.outcome), (EPOCH + 120, State::Idle, Some(Outcome::Ok)));
@@ -49,7 +49,7 @@ fn a_vanished_winner_is_taken_over_at_the_end_of_its_lease_with_the_next_attempt
     let actions = settle(&mut b, at(70.0), &mut zone);
     assert!(actions.contains(&Action::Notice(Notice::Won { fence: fence(60, 2), from: Some("a".to_owned()) })));
     assert_eq!(starts(&actions), [fence(60, 2)]);
-    a.handle(at(70.1), Event::Ended(Outcome::Ok));
+    a.handle(at(70.1), Event::Ended(Outcome::Ok.into()));
     let actions = settle(&mut a, at(70.1), &mut zone);
     assert!(
         actions.contains(&Action::Halt(Halt::Lapsed))
@@ -76,13 +76,13 @@ fn a_failure_worth_a_retry_is_taken_by_anyone_after_the_backoff_and_a_final_one_
     let (mut a, mut b) = (agent("a", rules(60)), agent("b", rules(60)));
     settle(&mut a, at(0.0), &mut zone);
     settle(&mut a, at(60.0), &mut zone);
-    a.handle(at(60.1), Event::Ended(Outcome::Retry));
+    a.handle(at(60.1), Event::Ended(Outcome::Retry.into()));
     settle(&mut a, at(60.1), &mut zone);
     assert_eq!(zone.record().state, State::Retry);
     assert_eq!(zone.record().timer, EPOCH + 61, "a part of the backoff is drawn");
     assert_eq!(starts(&settle(&mut b, at(60.9), &mut zone)), []);
     assert_eq!(starts(&settle(&mut b, at(61.0), &mut zone)), [fence(60, 2)]);
-    b.handle(at(61.1), Event::Ended(Outcome::Error));
+    b.handle(at(61.1), Event::Ended(Outcome::Error.into()));
     settle(&mut b, at(61.1), &mut zone);
     let record = zone.record();
     assert_eq!((record.state, record.timer, record.outcome), (State::Idle, EPOCH + 120, Some(Outcome::Error)));

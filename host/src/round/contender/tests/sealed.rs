@@ -46,7 +46,7 @@ fn sealed_rounds_are_run_and_each_record_has_a_higher_count() {
             settle(&mut a, now, &mut zone);
             counts.push(zone.opened(&ours).count);
         }
-        a.handle(at(66.0), Event::Ended(Outcome::Ok));
+        a.handle(at(66.0), Event::Ended(Outcome::Ok.into()));
         settle(&mut a, at(66.0), &mut zone);
         counts.push(zone.opened(&ours).count);
         assert_eq!(starts(&settle(&mut b, at(120.0), &mut zone)), [fence(120, 1)]);
@@ -91,7 +91,7 @@ fn a_record_that_was_put_back_starts_nothing_and_stays_and_a_newer_one_is_taken_
         let old = zone.0.clone();
         settle(&mut a, at(60.0), &mut zone);
         settle(&mut b, at(60.1), &mut zone);
-        a.handle(at(61.0), Event::Ended(Outcome::Ok));
+        a.handle(at(61.0), Event::Ended(Outcome::Ok.into()));
         settle(&mut a, at(61.0), &mut zone);
         let new = std::mem::replace(&mut zone.0, old.clone());
         for agent in [&mut a, &mut b] {
@@ -130,7 +130,7 @@ fn a_sealed_record_that_is_lost_is_written_anew_with_a_count_above_the_one_befor
     let (mut a, mut b) = (agent("a", sealed(60, ours.clone())), agent("b", sealed(60, ours.clone())));
     settle(&mut a, at(0.0), &mut zone);
     settle(&mut a, at(60.0), &mut zone);
-    a.handle(at(61.0), Event::Ended(Outcome::Ok));
+    a.handle(at(61.0), Event::Ended(Outcome::Ok.into()));
     settle(&mut a, at(61.0), &mut zone);
     settle(&mut b, at(61.0), &mut zone);
     zone.0.clear();
@@ -164,7 +164,7 @@ fn a_fleet_goes_over_to_a_seal_and_back_one_agent_at_a_time() {
             let mut one = agent(&format!("a{second}"), sealed(60, ours.clone()));
             let actions = settle(&mut one, at(f64::from(second)), &mut zone);
             assert_eq!(starts(&actions), [fence(u64::from(second), 1)]);
-            one.handle(at(f64::from(second) + 1.0), Event::Ended(Outcome::Ok));
+            one.handle(at(f64::from(second) + 1.0), Event::Ended(Outcome::Ok.into()));
             settle(&mut one, at(f64::from(second) + 1.0), &mut zone);
         }
     }
@@ -183,7 +183,7 @@ fn a_pause_during_a_run_is_kept_and_cannot_be_taken_back_by_the_record_before_it
         let pause = Steer::Pause { reason: "maintenance".to_owned() };
         let paused = pause.apply(&zone.opened(&ours), &rules(60), at(61.0)).unwrap();
         zone.0 = vec![ours.seal(&ours.numbered(paused, 0, at(61.0).wall_ms))];
-        a.handle(at(62.0), Event::Ended(Outcome::Ok));
+        a.handle(at(62.0), Event::Ended(Outcome::Ok.into()));
         until_replace(&mut a, at(62.0), &zone);
         a.handle(at(62.0), Event::Replaced(Ok(Replaced::Conflict)));
         // It has seen the pause, and ends its round beside it. Nobody knows whether that was written.

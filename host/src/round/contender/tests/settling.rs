@@ -99,7 +99,7 @@ fn an_end_that_could_arrive_after_the_lease_is_written_only_on_the_word_of_a_fre
     // It stands still past its lease, and another one takes the round over.
     let theirs = Record { id: "b".to_owned(), timer: EPOCH + 80, fence: Some(fence(60, 2)), ..ours };
     zone.0 = vec![theirs.encode()];
-    a.handle(at(72.0), Event::Ended(Outcome::Ok));
+    a.handle(at(72.0), Event::Ended(Outcome::Ok.into()));
     overwrite(&mut a, at(72.0), &mut zone);
     assert_eq!(zone.record(), theirs, "nothing was written over it");
 }

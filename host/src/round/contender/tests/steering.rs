@@ -39,7 +39,7 @@ fn a_pause_lets_a_run_under_way_end_renew_and_stands_afterwards() {
     assert!(actions.contains(&Action::Notice(Notice::Renewed { fence: fence(60, 1) })), "{actions:?}");
     assert!(zone.record().paused.is_some(), "a renewal keeps the pause");
     steer(&mut zone, &Steer::Pause { reason: "another one".to_owned() }, at(66.0)).unwrap();
-    a.handle(at(67.0), Event::Ended(Outcome::Ok));
+    a.handle(at(67.0), Event::Ended(Outcome::Ok.into()));
     settle(&mut a, at(67.0), &mut zone);
     let record = zone.record();
     assert_eq!((record.state, record.outcome), (State::Idle, Some(Outcome::Ok)));
@@ -68,7 +68,7 @@ fn a_trigger_is_run_once_and_the_schedule_goes_on() {
     assert_eq!(starts(&settle(&mut a, at(31.0), &mut zone)), [fence(10, 1)]);
     assert!(!zone.record().triggered);
     assert_eq!(steer(&mut zone, &Steer::Trigger, at(31.5)), Err(Unsteered::IsRunning { by: "a".to_owned() }));
-    a.handle(at(32.0), Event::Ended(Outcome::Ok));
+    a.handle(at(32.0), Event::Ended(Outcome::Ok.into()));
     settle(&mut a, at(32.0), &mut zone);
     assert_eq!(zone.record().timer, EPOCH + 60);
     assert_eq!(starts(&settle(&mut a, at(60.0), &mut zone)), [fence(60, 1)]);
@@ -81,7 +81,7 @@ fn a_trigger_runs_a_paused_job_once_and_it_stays_paused() {
     steer(&mut zone, &pause(), at(1.0)).unwrap();
     steer(&mut zone, &Steer::Trigger, at(70.0)).unwrap();
     assert_eq!(starts(&settle(&mut a, at(71.0), &mut zone)), [fence(70, 1)]);
-    a.handle(at(72.0), Event::Ended(Outcome::Ok));
+    a.handle(at(72.0), Event::Ended(Outcome::Ok.into()));
     settle(&mut a, at(72.0), &mut zone);
     assert!(zone.record().paused.is_some());
     assert_eq!(starts(&settle(&mut a, at(120.0), &mut zone)), []);
@@ -92,7 +92,7 @@ fn a_second_trigger_in_the_second_of_a_round_is_a_round_of_its_own() {
     let (mut zone, mut a) = (Zone::default(), agent("a", rules(60)));
     settle(&mut a, at(0.0), &mut zone);
     settle(&mut a, at(60.0), &mut zone);
-    a.handle(at(60.1), Event::Ended(Outcome::Ok));
+    a.handle(at(60.1), Event::Ended(Outcome::Ok.into()));
     settle(&mut a, at(60.1), &mut zone);
     steer(&mut zone, &Steer::Trigger, at(60.2)).unwrap();
     assert_eq!(starts(&settle(&mut a, at(90.2), &mut zone)), [fence(61, 1)]);

@@ -94,7 +94,7 @@ fn what_was_given_back_leaves_every_attempt_to_the_others() {
     }
     for (second, attempt, state) in [(61.0, 4, State::Retry), (64.0, 5, State::Idle)] {
         assert_eq!(starts(&settle(&mut a, at(second), &mut zone)), [fence(60, attempt)]);
-        a.handle(at(second), Event::Ended(Outcome::Timeout));
+        a.handle(at(second), Event::Ended(Outcome::Timeout.into()));
         settle(&mut a, at(second), &mut zone);
         assert_eq!(zone.record().state, state);
     }

@@ -1,4 +1,4 @@
-//! Which addresses a request may reach: public ones, and others only where a grant says so.
+//! What kind of place an address is: a request or a question reaches public ones, and others only where a grant says so.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +11,7 @@ pub enum Place {
     Private,
     /// This machine.
     Loopback,
-    /// No place for a request: link-local, cloud metadata, multicast, unspecified, documentation, reserved.
+    /// No place to reach: link-local, cloud metadata, multicast, unspecified, documentation, reserved.
     Never,
 }
 
