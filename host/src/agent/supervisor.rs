@@ -22,7 +22,7 @@ use super::{StartError, Stop, announce, arbiters, loader, module_access, origins
 use crate::arbiter::Arbiter;
 use crate::capability::Services;
 use crate::config::{self, Config, ConfigError, Parts};
-use crate::module::{Access, Origin, Slot};
+use crate::module::{Access, Keep, Origin, Slot};
 use crate::runtime::{Compiler, Engine};
 
 /// What makes an agent read its configuration again: a change of the file, or that somebody asks for it.
@@ -161,7 +161,8 @@ impl Supervisor {
         let span = tracing::info_span!("job", job = %job.name);
         let Tools { engine, compiler, services, .. } = &self.tools;
         let loader = loader(engine, compiler, services, job);
-        let slot = span.in_scope(|| Slot::start(origin, loader));
+        let keep = compiler.store().map(|store| Keep { store: store.clone(), job: job.name.clone() });
+        let slot = span.in_scope(|| Slot::start(origin, loader, keep));
         let (stop, stopped) = watch::channel(self.stop);
         let driver = Driver::new(job.clone(), id, arbiter, slot, stopped, Arc::clone(&self.metrics));
         let task = self.drivers.spawn(driver.run().instrument(span));
