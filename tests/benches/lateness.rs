@@ -16,6 +16,7 @@ use soloist::arbiter::tsig::Algorithm;
 use soloist::config::Config;
 use soloist::round::contender::{Now, Rules, first_record};
 use soloist::round::{Replaced, Schedule};
+use soloist::runtime::Compiler;
 use soloist_tests::servers::{self, Kind, TestServer};
 use tokio::sync::watch;
 use tracing::field::{Field, Visit};
@@ -116,7 +117,7 @@ async fn rounds_of(agents: usize, rounds: usize, server: &dyn TestServer, won: &
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..agents {
         let config = Config::parse(&text, Path::new("bench.toml"), home.path())?;
-        running.spawn(agent::run(config, asked.clone()));
+        running.spawn(agent::run(config, Compiler::here(), asked.clone()));
     }
     let begun = Instant::now();
     // The first rounds compile the module and open the connections.

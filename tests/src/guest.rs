@@ -57,6 +57,7 @@ pub fn request() -> Request {
         lease: Lease::unlimited(),
         cancel: CancellationToken::new(),
         settings: Arc::default(),
+        invocation: Arc::default(),
         limits: Limits::default(),
     }
 }

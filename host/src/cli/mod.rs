@@ -1,8 +1,10 @@
 //! The command line: one file a subcommand, each with its arguments and a `run`.
 
+pub mod compile;
 pub mod demo;
 mod descriptors;
 pub mod dns;
+pub mod dumps;
 mod hints;
 pub mod init;
 pub mod job;
@@ -63,6 +65,9 @@ pub enum Command {
     /// Show it all on this machine: a DNS server, three agents, a job; nothing to install.
     Demo(demo::Args),
     /// Run an agent: take part in every job of a configuration.
+    ///
+    /// A change of the configuration, or SIGHUP, adds, changes and removes jobs without a restart; jobs of which it says the same
+    /// go on untouched. One that is refused changes nothing, and the log says why.
     Run(run::Args),
     /// Show a job's record as the zone's servers have it: who ran last, how it went, what is next.
     Status(status::Args),
@@ -87,6 +92,9 @@ pub enum Command {
     /// The key that records are sealed with, against changes by others or their eyes.
     #[command(subcommand)]
     Seal(seal::Command),
+    /// Compile a module that comes on stdin: what an agent starts, and people do not.
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 impl Cli {
@@ -110,6 +118,14 @@ impl Cli {
         })
     }
 
+    /// Does what is to be done by one thread, in a process with bounds: none where it is something else.
+    pub fn alone(&self) -> Option<anyhow::Result<ExitCode>> {
+        match &self.command {
+            Command::Compile(args) => Some(compile::run(args)),
+            _ => None,
+        }
+    }
+
     /// Does what was asked.
     ///
     /// # Errors
@@ -128,8 +144,21 @@ impl Cli {
             Command::Job(command) => job::run(command, self.log_format).await,
             Command::Dns(command) => dns::run(command).await,
             Command::Seal(command) => seal::run(&command),
+            Command::Compile(args) => compile::run(&args),
         }
     }
+}
+
+/// This program, to be started again: also where another version was put in its place meanwhile.
+///
+/// # Errors
+/// The system does not tell it.
+fn program() -> std::io::Result<std::path::PathBuf> {
+    if cfg!(target_os = "linux") {
+        // What runs, and not what stands at its path now.
+        return Ok("/proc/self/exe".into());
+    }
+    std::env::current_exe()
 }
 
 /// Whether arguments that do not parse ask for JSON nevertheless.

@@ -14,10 +14,10 @@ use crate::arbiter::{self, Arbiter, Promise};
 use crate::config::{self, Config, Job};
 use crate::files;
 use crate::module::Digest;
+use crate::module::MAX_MODULE_BYTES;
 use crate::round::contender::readable;
 use crate::round::contender::steer::{Steer, Unsteered};
 use crate::round::{MAX_REASON_BYTES, Record};
-use crate::runtime::MAX_MODULE_BYTES;
 
 /// How often it is tried anew when an agent writes at the same time.
 const TRIES: u32 = 10;
@@ -111,7 +111,7 @@ pub async fn module(args: ModuleArgs) -> anyhow::Result<ExitCode> {
 fn digest(module: &str) -> anyhow::Result<String> {
     let path = Path::new(module);
     if path.exists() {
-        let bytes = files::read(path, MAX_MODULE_BYTES as u64).with_context(|| format!("the module `{module}`"))?;
+        let bytes = files::read(path, MAX_MODULE_BYTES).with_context(|| format!("the module `{module}`"))?;
         return Ok(Digest::of(&bytes).short());
     }
     let digits = module.strip_prefix("sha256:").unwrap_or(module).to_lowercase();

@@ -2,6 +2,7 @@
 
 mod check;
 mod error;
+mod parts;
 mod raw;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use hickory_proto::rr::Name;
 
 pub use error::ConfigError;
+pub use parts::Parts;
 pub use raw::Size;
 
 use crate::arbiter::powerdns::{self, ApiKey};
@@ -21,7 +23,7 @@ use crate::files;
 use crate::module::{Source, Trust};
 use crate::round::contender::{Rules, Settle};
 use crate::round::{Form, Seal, SealKey};
-use crate::runtime::Limits;
+use crate::runtime::{CompileLimits, Invocation, Limits};
 use error::{Problem, invalid};
 
 /// The largest configuration file, in bytes.
@@ -63,10 +65,16 @@ pub struct Config {
     pub services: capability::ServicesConfig,
     /// How records are sealed, where a job says nothing else.
     pub seals: Seals,
+    /// Where modules are kept.
+    pub store: Store,
+    /// What compiling a module may take.
+    pub compiler: CompileLimits,
     /// The folder that relative paths in it are relative to.
     pub base: PathBuf,
     /// The jobs, by name.
     pub jobs: Vec<Job>,
+    /// What it says part by part, to be compared with another one.
+    pub parts: Parts,
 }
 
 /// `[agent]`: this process.
@@ -117,6 +125,15 @@ pub enum Arbiter {
     },
     /// This process: for trying things out, since no other agent sees it.
     Memory,
+}
+
+/// `[store]`: where modules and their machine code are kept.
+#[derive(Debug, Clone)]
+pub struct Store {
+    /// The folder; none where neither the configuration nor the environment names one.
+    pub path: Option<PathBuf>,
+    /// The most that it holds, in bytes.
+    pub size: u64,
 }
 
 /// `[seal]`: how records are sealed, and with which keys.
@@ -183,6 +200,8 @@ pub struct Job {
     pub trust: Trust,
     /// What a run may use.
     pub limits: Limits,
+    /// Its arguments and environment.
+    pub invocation: Arc<Invocation>,
     /// What it may do.
     pub grants: Grants,
     /// Its own settings.
@@ -207,13 +226,17 @@ impl Config {
     /// As [`load`](Self::load).
     pub fn parse(text: &str, path: &Path, base: &Path) -> Result<Self, ConfigError> {
         let file: raw::File = toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
-        Self::checked(file, base).map_err(|problem| problem.at(path))
+        // Before any secret is read: one that is replaced meanwhile is a change for whoever looks again.
+        let parts = Parts::of(text, base);
+        Self::checked(file, base, parts).map_err(|problem| problem.at(path))
     }
 
-    fn checked(file: raw::File, base: &Path) -> Result<Self, Problem> {
+    fn checked(file: raw::File, base: &Path, parts: Parts) -> Result<Self, Problem> {
         let arbiter = check::arbiter(file.arbiter, base)?;
         let agent = check::agent(file.agent)?;
         let seals = check::seal(file.seal, base)?;
+        let store = check::store(file.store, base)?;
+        let compiler = check::compiler(&file.compiler)?;
         if file.job.len() > MAX_JOBS {
             return Err(invalid("[job]", format!("{} jobs are more than {MAX_JOBS}", file.job.len())));
         }
@@ -223,8 +246,9 @@ impl Config {
             .map(|(name, raw)| check::job(name, raw, base, &agent, &arbiter, &seals))
             .collect::<Result<_, _>>()?;
         check::refuse_shared_records(&jobs)?;
-        let services = capability::ServicesConfig { http: file.http, slack: file.slack };
-        Ok(Self { agent, arbiter, services, seals, base: base.to_owned(), jobs })
+        let services =
+            capability::ServicesConfig { http: file.http, secrets: file.secrets, slack: file.slack, dns: file.dns };
+        Ok(Self { agent, arbiter, services, seals, store, compiler, base: base.to_owned(), jobs, parts })
     }
 
     /// The job of this name.

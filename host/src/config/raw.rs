@@ -22,8 +22,16 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) http: capability::http::HttpConfig,
     #[serde(default)]
+    pub(super) secrets: capability::secrets::SecretsConfig,
+    #[serde(default)]
     pub(super) slack: capability::slack::SlackConfig,
+    #[serde(default)]
+    pub(super) dns: capability::dns::DnsConfig,
     pub(super) seal: Option<Seal>,
+    #[serde(default)]
+    pub(super) store: Store,
+    #[serde(default)]
+    pub(super) compiler: Compiler,
     #[serde(default)]
     pub(super) job: BTreeMap<String, Job>,
 }
@@ -76,6 +84,22 @@ pub(super) struct Seal {
     pub(super) accept_unsealed: bool,
 }
 
+/// `[store]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Store {
+    pub(super) path: Option<PathBuf>,
+    pub(super) size: Option<Size>,
+}
+
+/// `[compiler]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Compiler {
+    pub(super) memory: Option<Size>,
+    pub(super) time: Option<Span>,
+}
+
 /// `[job.NAME]`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -102,6 +126,10 @@ pub(super) struct Job {
     pub(super) seal: Option<String>,
     #[serde(default)]
     pub(super) require_same_module: bool,
+    #[serde(default)]
+    pub(super) args: Vec<String>,
+    #[serde(default)]
+    pub(super) env: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) grants: capability::Grants,
     #[serde(default)]

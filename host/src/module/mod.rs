@@ -16,6 +16,7 @@ mod pointer;
 mod slot;
 mod source;
 mod stamp;
+mod store;
 mod trust;
 mod watch;
 
@@ -26,7 +27,11 @@ pub use load::{LoadError, Loader};
 pub use oci::Image;
 pub use pointer::{Pointed, Pointer};
 pub use slot::{Counters, Loaded, Refusal, Slot, Trouble};
+pub(crate) use stamp::Stamp;
+pub(crate) use watch::Watch;
+
 pub use source::{Source, SourceError, Unavailable};
+pub use store::{DEFAULT_SIZE, Hold, Last, MAX_CODE_BYTES, MIN_SIZE, Store};
 pub use trust::{Distrust, MAX_PINS, MAX_SIGNATURE_BYTES, Trust, TrustError, Trusted, Why};
 
 /// The largest module that is read, in bytes: 64 MiB.

@@ -94,7 +94,8 @@ impl Drop for Shared {
     }
 }
 
-fn config() -> Config {
+/// The configuration that code is compiled for, here and in a compiler's own process.
+pub(super) fn config() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)

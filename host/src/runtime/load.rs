@@ -1,58 +1,35 @@
-//! Loading a module: bytes become a compiled component that is known to be a job, or an error that says what is missing.
+//! Loading a module: machine code becomes a module that is known to be a job or a command, or an error that says what is missing.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, Linker};
+use wasmtime_wasi::p2::bindings::CommandPre;
 
 use super::bindings::BasePre;
+use super::compile::{Compiled, compile};
+use super::encode::COMMAND;
 use super::engine::Engine;
 use super::error::LoadError;
 use super::interface::Interface;
+use super::kind::{Kind, World};
 use super::state::State;
+use crate::module::{Digest, Hold, MAX_MODULE_BYTES};
 
-/// The largest module that is loaded, in bytes.
-pub const MAX_MODULE_BYTES: usize = 64 << 20;
-
-/// The first bytes of every binary.
-const MAGIC: &[u8] = b"\0asm";
-
-/// The version and layer after [`MAGIC`] in a core module, and in a component.
-const CORE: &[u8] = &[1, 0, 0, 0];
-const COMPONENT: &[u8] = &[13, 0, 1, 0];
-
-/// A compiled module, checked to export the world `soloist:job/job`. Clones share it.
+/// A compiled module, checked to export the world `soloist:job/job` or `wasi:cli/command`. Clones share it.
 #[derive(Clone)]
 pub struct Module(Arc<Loaded>);
 
 struct Loaded {
     engine: Engine,
     component: Component,
-    digest: String,
+    digest: Digest,
     size: usize,
     kind: Kind,
     imports: Vec<Import>,
-}
-
-/// What the bytes of a module were.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A component.
-    Component,
-    /// A component as WebAssembly text.
-    Text,
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Component => "component",
-            Self::Text => "component as text",
-        })
-    }
+    /// Keeps it in the store as long as it is in use.
+    _hold: Option<Hold>,
 }
 
 /// Something that a module imports.
@@ -65,28 +42,35 @@ pub struct Import {
 }
 
 impl Module {
-    /// Compiles a module and checks that it is a job. Takes from milliseconds to many seconds of one core: call it on a
-    /// thread that may block.
+    /// Compiles a module in this process and checks that it can be run. Takes from milliseconds to many seconds of one core,
+    /// and up to hundreds of megabytes: an agent has a [`Compiler`](super::Compiler) instead.
     ///
     /// # Errors
     /// What kind of thing the bytes are instead, or what is missing in them.
     pub fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
-        if bytes.len() > MAX_MODULE_BYTES {
-            return Err(LoadError::TooLarge(bytes.len()));
-        }
-        let (binary, kind) = component_binary(bytes)?;
-        let component = Component::from_binary(engine.wasmtime(), &binary)
-            .map_err(|error| LoadError::Invalid(one_line(&format!("{error:#}"))))?;
-        let digest = format!("{:x}", Sha256::digest(bytes));
-        let imports = imports(engine, &component);
-        check_run(engine, &component)?;
-        let size = bytes.len();
-        Ok(Self(Arc::new(Loaded { engine: engine.clone(), component, digest, size, kind, imports })))
+        check_size(bytes)?;
+        let compiled = compile(engine.wasmtime(), bytes)?;
+        Self::from_compiled(engine, Digest::of(bytes), bytes.len(), &compiled, None)
     }
 
-    /// The SHA-256 digest of the bytes, in lower-case hexadecimal.
-    pub fn digest(&self) -> &str {
-        &self.0.digest
+    /// Checks that what was compiled can be run.
+    pub(super) fn from_compiled(
+        engine: &Engine,
+        digest: Digest,
+        size: usize,
+        compiled: &Compiled,
+        hold: Option<Hold>,
+    ) -> Result<Self, LoadError> {
+        let component = map(engine, compiled).map_err(|error| invalid(&error))?;
+        let kind = compiled.kind();
+        check_run(engine, &component, kind.world)?;
+        let imports = imports(engine, &component);
+        Ok(Self(Arc::new(Loaded { engine: engine.clone(), component, digest, size, kind, imports, _hold: hold })))
+    }
+
+    /// The SHA-256 digest of the bytes.
+    pub fn digest(&self) -> Digest {
+        self.0.digest
     }
 
     /// The size of the bytes.
@@ -104,7 +88,7 @@ impl Module {
         &self.0.imports
     }
 
-    /// The engine that it was compiled by.
+    /// The engine that it was compiled for.
     pub fn engine(&self) -> &Engine {
         &self.0.engine
     }
@@ -120,45 +104,19 @@ impl fmt::Debug for Module {
     }
 }
 
-/// The component in the bytes, whatever they are.
-fn component_binary(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Kind), LoadError> {
-    if bytes.starts_with(MAGIC) {
-        return check_binary(bytes).map(|()| (Cow::Borrowed(bytes), Kind::Component));
-    }
-    // Text begins with a parenthesis or a comment, and no other file that might be here does.
-    let text = std::str::from_utf8(bytes).map_err(|_| LoadError::Unrecognised)?;
-    if !text.trim_start_matches('\u{feff}').trim_start().starts_with(['(', ';']) {
-        return Err(LoadError::Unrecognised);
-    }
-    let binary = wat::parse_str(text).map_err(|error| LoadError::Text(place_in_text(&error.to_string())))?;
-    check_binary(&binary)?;
-    Ok((Cow::Owned(binary), Kind::Text))
+/// Refuses what has too many bytes.
+pub(super) fn check_size(bytes: &[u8]) -> Result<(), LoadError> {
+    let size = bytes.len() as u64;
+    if size > MAX_MODULE_BYTES { Err(LoadError::TooLarge(size)) } else { Ok(()) }
 }
 
-fn check_binary(binary: &[u8]) -> Result<(), LoadError> {
-    match binary.get(4..8) {
-        Some(COMPONENT) => Ok(()),
-        Some(CORE) => Err(LoadError::CoreModule {
-            preview1: contains(binary, b"wasi_snapshot_preview1"),
-            typed: contains(binary, b"component-type"),
-        }),
-        _ => Err(LoadError::Unrecognised),
-    }
-}
-
-fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
-    bytes.windows(wanted.len()).any(|window| window == wanted)
-}
-
-/// The error of the text parser on one line: `expected …, at line 3, column 7`.
-fn place_in_text(error: &str) -> String {
-    let reason = error.lines().next().unwrap_or_default();
-    let place =
-        error.lines().find_map(|line| line.trim().strip_prefix("--> <anon>:")).and_then(|at| at.split_once(':'));
-    match place {
-        Some((line, column)) => format!("{reason}, at line {line}, column {column}"),
-        None => reason.to_owned(),
-    }
+/// Maps machine code into this process.
+#[expect(unsafe_code, reason = "machine code is run as it is: wasmtime cannot check it")]
+fn map(engine: &Engine, compiled: &Compiled) -> wasmtime::Result<Component> {
+    // SAFETY: the code is what `Engine::precompile_component` made. A `Compiled` comes from `compile::compile` in this process,
+    // from the process that we started to do just that, over a pipe that nobody else holds, or from the store, under a MAC over
+    // all of it with a key that only this user's agents have. wasmtime itself refuses code of another version or configuration.
+    unsafe { Component::deserialize(engine.wasmtime(), compiled.code()) }
 }
 
 /// An engine's error on one line of at most 1 KiB.
@@ -183,22 +141,29 @@ fn imports(engine: &Engine, component: &Component) -> Vec<Import> {
         .collect()
 }
 
-/// Checks that the component exports `run` of the right type.
-fn check_run(engine: &Engine, component: &Component) -> Result<(), LoadError> {
-    let world = component.component_type();
-    match world.get_export(engine.wasmtime(), "run").map(|export| export.ty) {
-        Some(ComponentItem::ComponentFunc(_)) => {}
-        Some(_) => return Err(LoadError::WrongRun("it is no function".to_owned())),
-        None => {
-            let exports = world.exports(engine.wasmtime()).map(|(name, _)| name.to_owned()).take(20).collect();
-            return Err(LoadError::NoRun { exports });
-        }
+/// Checks that the component exports a `run` of the right type.
+fn check_run(engine: &Engine, component: &Component, world: World) -> Result<(), LoadError> {
+    let wrong = |problem: String| LoadError::WrongRun { world: world.name().to_owned(), problem };
+    let exports = component.component_type();
+    let mut exports = exports.exports(engine.wasmtime());
+    let is_there = exports.any(|(name, export)| match (world, export.ty) {
+        (World::Job, ComponentItem::ComponentFunc(_)) => name == "run",
+        (World::Command, ComponentItem::ComponentInstance(_)) => Interface::new(name).fits(COMMAND),
+        _ => false,
+    });
+    if !is_there {
+        let thing = if world == World::Job { "function" } else { "interface" };
+        return Err(wrong(format!("it is no {thing}")));
     }
     // Types are compared on what a linker has put together, so every import is stood in for.
     let mut linker = Linker::<State>::new(engine.wasmtime());
     linker.define_unknown_imports_as_traps(component).map_err(|error| invalid(&error))?;
     let pre = linker.instantiate_pre(component).map_err(|error| invalid(&error))?;
-    BasePre::new(pre).map(|_| ()).map_err(|error| LoadError::WrongRun(one_line(&format!("{error:#}"))))
+    let checked = match world {
+        World::Job => BasePre::new(pre).map(|_| ()),
+        World::Command => CommandPre::new(pre).map(|_| ()),
+    };
+    checked.map_err(|error| wrong(one_line(&format!("{error:#}"))))
 }
 
 fn invalid(error: &wasmtime::Error) -> LoadError {

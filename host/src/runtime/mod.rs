@@ -4,28 +4,40 @@
 //! capability keeps for a run stands in [`State::extensions`].
 
 mod bindings;
+mod child;
+mod command;
+mod compile;
+mod compiler;
+mod encode;
 mod engine;
 mod error;
 mod facts;
 mod interface;
+mod kind;
 mod lease;
 mod limits;
 mod load;
 mod log;
 mod output;
 mod prepare;
+mod recognise;
 mod run;
 mod state;
 mod verdict;
 
 pub use crate::clock::{boot_ms, wall_ms};
+pub use child::{SUBCOMMAND as COMPILE, compile_for_parent};
+pub use command::{Invocation, InvocationError};
+pub use compiler::{CompileLimits, Compiler};
+pub use encode::MAX_NESTING;
 pub use engine::{Engine, EngineError, TICK};
 pub use error::LoadError;
 pub use facts::{Facts, Stop};
 pub use interface::Interface;
+pub use kind::{Form, Kind, World};
 pub use lease::{Lease, LeaseLost};
 pub use limits::Limits;
-pub use load::{Import, Kind, MAX_MODULE_BYTES, Module};
+pub use load::{Import, Module};
 pub use log::{MAX_LINE, MAX_LINES, RunLog, clean};
 pub use output::Output;
 pub use prepare::{Prepared, WASI, WASI_VERSION, is_wasi};

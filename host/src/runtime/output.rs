@@ -19,8 +19,9 @@ use super::log::MAX_LINE;
 /// The most that a module may write at once, in bytes.
 const PERMIT: usize = 64 * 1024;
 
-/// How much of the end of stderr is kept to find out what a module said before it trapped, in bytes.
-const TAIL: usize = 4 * 1024;
+/// How much of the end of stderr is kept to find out what a module said before it trapped, in bytes: a backtrace may stand
+/// behind it.
+const TAIL: usize = 16 * 1024;
 
 /// What a run printed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,6 +62,8 @@ struct Captured {
     stdout_line: Vec<u8>,
     stderr_line: Vec<u8>,
     stderr_tail: VecDeque<u8>,
+    /// The last line of stdout that is not empty.
+    last_line: Vec<u8>,
 }
 
 impl Capture {
@@ -94,9 +97,10 @@ impl Capture {
             let over = captured.stderr_tail.len().saturating_sub(TAIL);
             captured.stderr_tail.drain(..over);
         }
+        let Captured { stdout_line, stderr_line, last_line, .. } = &mut *captured;
         let (line, level) = match stream {
-            Stream::Stdout => (&mut captured.stdout_line, Level::INFO),
-            Stream::Stderr => (&mut captured.stderr_line, Level::WARN),
+            Stream::Stdout => (stdout_line, Level::INFO),
+            Stream::Stderr => (stderr_line, Level::WARN),
         };
         let mut parts = bytes.split(|byte| *byte == b'\n');
         // What follows the last line break begins the next line.
@@ -104,6 +108,9 @@ impl Capture {
         for part in parts {
             append(line, part);
             self.log(level, line);
+            if stream == Stream::Stdout && !line.trim_ascii().is_empty() {
+                std::mem::swap(line, last_line);
+            }
             line.clear();
         }
         append(line, rest);
@@ -122,12 +129,20 @@ impl Capture {
         String::from_utf8_lossy(&tail).into_owned()
     }
 
+    /// The last line on stdout that is not empty; of a long one the beginning. It is known when the run is over.
+    pub(super) fn last_line(&self) -> String {
+        String::from_utf8_lossy(self.captured().last_line.trim_ascii()).into_owned()
+    }
+
     /// Logs the lines that were not ended, and gives what was printed.
     pub(super) fn finish(&self) -> Output {
         let mut captured = self.captured();
         let stdout = std::mem::take(&mut captured.stdout_line);
         let stderr = std::mem::take(&mut captured.stderr_line);
         self.log(Level::INFO, &stdout);
+        if !stdout.trim_ascii().is_empty() {
+            captured.last_line = stdout;
+        }
         self.log(Level::WARN, &stderr);
         let kept = std::mem::take(&mut captured.kept);
         Output {

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use wasmtime::component::Linker;
+use wasmtime::component::{InstancePre, Linker};
+use wasmtime_wasi::p2::bindings::CommandPre;
 
 use super::bindings::BasePre;
 use super::error::LoadError;
 use super::interface::Interface;
+use super::kind::World;
 use super::load::{Module, one_line};
 use super::state::{Access, Capabilities, State};
 
@@ -20,9 +22,27 @@ pub const WASI_VERSION: &str = "0.2.12";
 /// A module with its imports linked: ready to run any number of times, at once too. Clones share it.
 #[derive(Clone)]
 pub struct Prepared {
-    pub(super) pre: BasePre<State>,
+    pub(super) entry: Entry,
     pub(super) capabilities: Arc<dyn Capabilities>,
     module: Module,
+}
+
+/// What is called in a module.
+#[derive(Clone)]
+pub(super) enum Entry {
+    /// `run` of `soloist:job`.
+    Job(BasePre<State>),
+    /// `run` of `wasi:cli/run`.
+    Command(CommandPre<State>),
+}
+
+impl Entry {
+    fn new(world: World, pre: InstancePre<State>) -> wasmtime::Result<Self> {
+        match world {
+            World::Job => BasePre::new(pre).map(Self::Job),
+            World::Command => CommandPre::new(pre).map(Self::Command),
+        }
+    }
 }
 
 impl Module {
@@ -46,8 +66,9 @@ impl Module {
         let mut linker = Linker::new(self.engine().wasmtime());
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(link)?;
         capabilities.link(&mut linker).map_err(link)?;
-        let pre = linker.instantiate_pre(self.component()).and_then(BasePre::new).map_err(link)?;
-        Ok(Prepared { pre, capabilities, module: self.clone() })
+        let pre = linker.instantiate_pre(self.component());
+        let entry = pre.and_then(|pre| Entry::new(self.kind().world, pre)).map_err(link)?;
+        Ok(Prepared { entry, capabilities, module: self.clone() })
     }
 }
 

@@ -7,14 +7,16 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use wasmtime::{Store, UpdateDeadline};
+use wasmtime_wasi::{I32Exit, WasiCtx};
 
 use super::bindings::soloist::job::types::{Context, Failure};
+use super::command::Invocation;
 use super::facts::{Facts, Stop};
 use super::lease::Lease;
 use super::limits::Limits;
 use super::log::clean;
 use super::output::{Capture, Output};
-use super::prepare::Prepared;
+use super::prepare::{Entry, Prepared};
 use super::state::State;
 use super::verdict::{self, End};
 use crate::clock::{millis, wall_ms};
@@ -46,6 +48,8 @@ pub struct Request {
     pub cancel: CancellationToken,
     /// The job's own settings.
     pub settings: Arc<Map<String, Value>>,
+    /// Its arguments and environment.
+    pub invocation: Arc<Invocation>,
     /// What it may use.
     pub limits: Limits,
 }
@@ -96,7 +100,12 @@ async fn here(prepared: Prepared, request: Request, started: Instant) -> Report 
     let facts = Arc::new(Facts::new(&request));
     let limits = request.limits;
     let capture = Capture::new(Arc::clone(&facts), &limits);
-    let mut state = State::new(Arc::clone(&facts), &limits, &capture);
+    let mut wasi = WasiCtx::builder();
+    match &prepared.entry {
+        Entry::Job(_) => request.invocation.for_job(&mut wasi),
+        Entry::Command(_) => request.invocation.for_command(&mut wasi, &context),
+    }
+    let mut state = State::new(Arc::clone(&facts), &limits, &capture, &mut wasi);
     prepared.capabilities.enter(&mut state);
 
     let (end, peak_memory, refused_memory) = match Store::try_new(prepared.module().engine().wasmtime(), state) {
@@ -114,7 +123,13 @@ async fn here(prepared: Prepared, request: Request, started: Instant) -> Report 
         Err(error) => (End::NotStarted(error), 0, false),
     };
     let output = capture.finish();
-    let (outcome, message) = verdict::verdict(end, refused_memory, &limits, &capture.stderr_tail());
+    let (outcome, message) = match end {
+        End::Printed => (Outcome::Ok, capture.last_line()),
+        end => {
+            verdict::backtrace(&end, &facts.log);
+            verdict::verdict(end, refused_memory, &limits, &capture.stderr_tail())
+        }
+    };
     let (message, change) = (clean(&message, MAX_MESSAGE), facts.change());
     Report { outcome, message, change, output, elapsed: started.elapsed(), peak_memory }
 }
@@ -147,15 +162,35 @@ fn bound(store: &mut Store<State>, facts: &Arc<Facts>, limits: &Limits) {
 }
 
 async fn call(prepared: &Prepared, store: &mut Store<State>, context: &Context) -> End {
-    let job = match prepared.pre.instantiate_async(&mut *store).await {
-        Ok(job) => job,
-        Err(error) => return End::from_error(error, true),
-    };
-    match job.call_run(&mut *store, context).await {
-        Ok(Ok(summary)) => End::Summary(summary),
-        Ok(Err(Failure::Retry(reason))) => End::Retry(reason),
-        Ok(Err(Failure::Final(reason))) => End::Final(reason),
-        Err(error) => End::from_error(error, false),
+    match &prepared.entry {
+        Entry::Job(pre) => {
+            let job = match pre.instantiate_async(&mut *store).await {
+                Ok(job) => job,
+                Err(error) => return End::from_error(error, true),
+            };
+            match job.call_run(&mut *store, context).await {
+                Ok(Ok(summary)) => End::Summary(summary),
+                Ok(Err(Failure::Retry(reason))) => End::Retry(reason),
+                Ok(Err(Failure::Final(reason))) => End::Final(reason),
+                Err(error) => End::from_error(error, false),
+            }
+        }
+        Entry::Command(pre) => {
+            let command = match pre.instantiate_async(&mut *store).await {
+                Ok(command) => command,
+                Err(error) => return End::from_error(error, true),
+            };
+            match command.wasi_cli_run().call_run(&mut *store).await {
+                Ok(Ok(())) => End::Printed,
+                // WASI's `run` tells no more than that; so does `exit` in most languages with 1.
+                Ok(Err(())) => End::Status(1),
+                Err(error) => match error.downcast_ref::<I32Exit>() {
+                    Some(I32Exit(0)) => End::Printed,
+                    Some(I32Exit(status)) => End::Status(*status),
+                    None => End::from_error(error, false),
+                },
+            }
+        }
     }
 }
 

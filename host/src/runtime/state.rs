@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::facts::Facts;
 use super::interface::Interface;
@@ -17,21 +17,23 @@ const MAX_RANDOM: u64 = 1 << 20;
 
 /// The state of one run: what its host functions work on.
 pub struct State {
+    /// What capabilities keep for this run. Before the table, so that it is dropped first: a stream whose other end is
+    /// dropped with the table sees that the run is over.
+    pub extensions: Extensions,
     /// The resources that the module holds handles of.
     pub table: ResourceTable,
-    /// What capabilities keep for this run.
-    pub extensions: Extensions,
     facts: Arc<Facts>,
     wasi: WasiCtx,
     pub(super) limiter: Limiter,
 }
 
 impl State {
-    pub(super) fn new(facts: Arc<Facts>, limits: &Limits, capture: &Arc<Capture>) -> Self {
+    /// `wasi` has arguments and environment, and nothing else yet.
+    pub(super) fn new(facts: Arc<Facts>, limits: &Limits, capture: &Arc<Capture>, wasi: &mut WasiCtxBuilder) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.resources);
-        // No arguments, no environment, an empty stdin, no directory, no socket and no name lookup.
-        let wasi = WasiCtx::builder()
+        // An empty stdin, no directory, no socket and no name lookup.
+        let wasi = wasi
             .stdout(capture.pipe(Stream::Stdout))
             .stderr(capture.pipe(Stream::Stderr))
             .allow_tcp(false)

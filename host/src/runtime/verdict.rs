@@ -1,16 +1,32 @@
 //! What a run's end means: its outcome, and a reason on one line that says what to look at.
+//!
+//! A run that fails does so in one way, whatever its language calls it: with the language's own message where there is one
+//! ([`words`]), and with the functions that it was in where the module has their names.
 
+mod words;
+
+use tracing::Level;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::facts::Stop;
 use super::lease::LeaseLost;
 use super::limits::Limits;
+use super::log::{RunLog, clean};
 use super::output::Flood;
 use crate::round::Outcome;
 
 /// Functions of a backtrace that are named in a reason.
 const FRAMES: usize = 3;
+
+/// Functions of a backtrace that are logged.
+const LOGGED_FRAMES: usize = 32;
+
+/// The longest name of a function that is shown, in bytes.
+const MAX_NAME: usize = 160;
+
+/// The exit status of a command that asks for another attempt: `EX_TEMPFAIL` of `sysexits.h`.
+const RETRY_STATUS: i32 = 75;
 
 /// How a run ended, before anybody judged it.
 #[derive(Debug)]
@@ -25,7 +41,11 @@ pub(super) enum End {
     Stopped(Stop),
     /// It printed more than this many bytes.
     Flood(u64),
-    /// It called `exit`.
+    /// A command ended with status 0: what it printed last is its summary.
+    Printed,
+    /// A command ended with this status.
+    Status(i32),
+    /// A job that is no command called `exit`.
     Exit(i32),
     /// It trapped, or a host function ended it.
     Trapped(wasmtime::Error),
@@ -57,19 +77,48 @@ pub(super) fn verdict(end: End, refused_memory: bool, limits: &Limits, stderr: &
     let over_memory = || format!("asked for more memory than the limit of {}", bytes(limits.memory as u64));
     match end {
         End::Summary(summary) => (Outcome::Ok, summary),
+        End::Printed => (Outcome::Ok, String::new()),
         End::Retry(reason) => (Outcome::Retry, reason),
         End::Final(reason) => (Outcome::Error, reason),
         End::Stopped(Stop::Deadline) => (Outcome::Timeout, "still running at its deadline".to_owned()),
         End::Stopped(stop) => (Outcome::from(stop), format!("stopped: {stop}")),
         End::Flood(limit) => (Outcome::Output, format!("printed more than the limit of {}", bytes(limit))),
-        End::Exit(code) => (Outcome::Trap, format!("called exit({code}) instead of returning{}", last_words(stderr))),
-        // A guest's allocator that was refused memory traps or panics right away.
-        End::Trapped(_) | End::NotStarted(_) if refused_memory => (Outcome::Memory, over_memory()),
-        End::Trapped(error) => match panic_message(stderr) {
+        End::Status(RETRY_STATUS) => (Outcome::Retry, format!("exit status {RETRY_STATUS}{}", last_words(stderr))),
+        // A guest's allocator that was refused memory traps, panics or exits right away.
+        End::Status(_) | End::Exit(_) | End::Trapped(_) | End::NotStarted(_) if refused_memory => {
+            (Outcome::Memory, over_memory())
+        }
+        End::Status(status) => match words::of_panic(stderr) {
+            Some(message) => (Outcome::Panic, format!("{message} (exit status {status})")),
+            None => (Outcome::Error, format!("exit status {status}{}", last_words(stderr))),
+        },
+        End::Exit(code) => match words::of_panic(stderr) {
+            Some(message) => (Outcome::Panic, format!("{message} (exit status {code})")),
+            None => (Outcome::Trap, format!("called exit({code}) instead of returning{}", last_words(stderr))),
+        },
+        End::Trapped(error) => match words::of_panic(stderr) {
             Some(message) => (Outcome::Panic, message),
             None => (Outcome::Trap, format!("{}{}{}", cause(&error), functions(&error), last_words(stderr))),
         },
         End::NotStarted(error) => (Outcome::Host, format!("the run could not be started: {}", cause(&error))),
+    }
+}
+
+/// Logs where a run was when it trapped: at most 32 functions, the innermost first.
+pub(super) fn backtrace(end: &End, log: &RunLog) {
+    let (End::Trapped(error) | End::NotStarted(error)) = end else { return };
+    let frames = frames(error);
+    // A single function that has no name says nothing that the reason does not say.
+    if frames.iter().all(|frame| frame.name.is_none()) {
+        return;
+    }
+    log.line(Level::WARN, "backtrace, the innermost function first:");
+    for (number, frame) in frames.iter().take(LOGGED_FRAMES).enumerate() {
+        let name = frame.name.as_deref().unwrap_or("(no name)");
+        log.line(Level::WARN, &format!("{number:>3}: {name}, in {}", frame.module));
+    }
+    if frames.len() > LOGGED_FRAMES {
+        log.line(Level::WARN, &format!("     and {} more", frames.len() - LOGGED_FRAMES));
     }
 }
 
@@ -90,15 +139,32 @@ fn cause(error: &wasmtime::Error) -> String {
     }
 }
 
-/// The innermost named functions, each called by the next.
+/// A function of a backtrace.
+struct Frame {
+    /// Its name as it stood in the source; none where the module has none.
+    name: Option<String>,
+    /// The module that it is in.
+    module: String,
+}
+
+/// The functions of a backtrace, each called by the next.
+fn frames(error: &wasmtime::Error) -> Vec<Frame> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else { return Vec::new() };
+    // wasmtime tells demangled names in the text of the whole backtrace only: `  0: 0x61 - module!name`, a line a frame.
+    let text = backtrace.to_string();
+    let mut shown = text.lines().filter_map(|line| line.split_once(": ")?.1.split_once(" - ")?.1.split_once('!'));
+    let frame = |info: &wasmtime::FrameInfo| {
+        let (module, name) = shown.next().unwrap_or_default();
+        let name = info.func_name().map(|mangled| clean(if name.is_empty() { mangled } else { name }, MAX_NAME));
+        Frame { name, module: clean(module, MAX_NAME) }
+    };
+    backtrace.frames().iter().map(frame).collect()
+}
+
+/// The innermost named functions.
 fn functions(error: &wasmtime::Error) -> String {
-    let names = error
-        .downcast_ref::<WasmBacktrace>()
-        .map(|backtrace| backtrace.frames().iter().filter_map(wasmtime::FrameInfo::func_name).take(FRAMES))
-        .into_iter()
-        .flatten()
-        .map(|name| format!("`{}`", super::log::clean(name, 80)))
-        .collect::<Vec<_>>();
+    let names = frames(error).into_iter().filter_map(|frame| frame.name).take(FRAMES);
+    let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();
     if names.is_empty() { String::new() } else { format!(", in {}", names.join(", called by ")) }
 }
 
@@ -110,29 +176,9 @@ fn last_words(stderr: &str) -> String {
     }
 }
 
-/// What a Rust panic says on stderr: `panicked at src/lib.rs:5:9: the message`.
-fn panic_message(stderr: &str) -> Option<String> {
-    let panic = &stderr[stderr.rfind("panicked at ")?..];
-    let message = panic
-        .lines()
-        .take_while(|line| !line.starts_with("note: ") && !line.starts_with("stack backtrace:"))
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>();
-    Some(message.join(" "))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_panic_is_found_in_stderr() {
-        let stderr = "starting\n\nthread '<unnamed>' (1) panicked at src/lib.rs:5:9:\nno such thing: 7\nnote: run with \
-                      `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
-        assert_eq!(panic_message(stderr).unwrap(), "panicked at src/lib.rs:5:9: no such thing: 7");
-        assert_eq!(panic_message("nothing of the kind"), None);
-    }
 
     #[test]
     fn a_trap_after_refused_memory_is_of_memory() {
@@ -140,15 +186,34 @@ mod tests {
         let limits = Limits { memory: 1 << 20, ..Limits::default() };
         let (outcome, message) = verdict(trap(), true, &limits, "thread panicked at src/lib.rs:1:1:\nout of memory\n");
         assert_eq!((outcome, message.as_str()), (Outcome::Memory, "asked for more memory than the limit of 1 MiB"));
-        let (outcome, message) = verdict(trap(), false, &limits, "Traceback\nValueError: x\n\n");
+        let (outcome, message) = verdict(trap(), false, &limits, "starting\nno such thing\n\n");
         assert_eq!(outcome, Outcome::Trap);
-        assert!(message.contains("`unreachable`") && message.ends_with("last on stderr: ValueError: x"), "{message}");
+        assert!(message.contains("`unreachable`") && message.ends_with("last on stderr: no such thing"), "{message}");
     }
 
     #[test]
     fn a_summary_after_refused_memory_is_still_fine() {
         let end = End::Summary("managed with less".to_owned());
         assert_eq!(verdict(end, true, &Limits::default(), "").0, Outcome::Ok);
+    }
+
+    #[test]
+    fn the_exit_status_of_a_command_decides() {
+        let judged = |status, stderr| verdict(End::Status(status), false, &Limits::default(), stderr);
+        let (retry, last) = ("exit status 75; last on stderr: busy", "exit status 3; last on stderr: no such host");
+        assert_eq!(judged(75, "busy\n"), (Outcome::Retry, retry.to_owned()));
+        assert_eq!(judged(3, "looking\nno such host\n"), (Outcome::Error, last.to_owned()));
+        assert_eq!(judged(1, ""), (Outcome::Error, "exit status 1".to_owned()));
+        let (outcome, message) = judged(2, "panic: no such thing\n\ngoroutine 1 [running]:\n");
+        assert_eq!((outcome, message.as_str()), (Outcome::Panic, "panic: no such thing (exit status 2)"));
+    }
+
+    #[test]
+    fn a_language_that_exits_in_a_job_has_failed_like_any_other() {
+        let (outcome, message) = verdict(End::Exit(2), false, &Limits::default(), "panic: no such thing\n");
+        assert_eq!((outcome, message.as_str()), (Outcome::Panic, "panic: no such thing (exit status 2)"));
+        let (outcome, message) = verdict(End::Exit(2), false, &Limits::default(), "");
+        assert_eq!((outcome, message.as_str()), (Outcome::Trap, "called exit(2) instead of returning"));
     }
 
     #[test]

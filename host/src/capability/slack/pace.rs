@@ -20,8 +20,11 @@ impl Pace {
     /// # Errors
     /// It comes later: how long from now. No turn is taken.
     pub(super) fn turn(&self, channel: &str, latest: Instant) -> Result<Instant, Duration> {
+        self.turn_from(Instant::now(), channel, latest)
+    }
+
+    fn turn_from(&self, now: Instant, channel: &str, latest: Instant) -> Result<Instant, Duration> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
         let turn = turns.get(channel).map_or(now, |next| now.max(*next));
         if turn > now && turn >= latest {
             return Err(turn - now);
@@ -32,8 +35,12 @@ impl Pace {
 
     /// Nobody posts to the channel for this long.
     pub(super) fn rest(&self, channel: &str, time: Duration) {
+        self.rest_from(Instant::now(), channel, time);
+    }
+
+    fn rest_from(&self, now: Instant, channel: &str, time: Duration) {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = Instant::now() + time;
+        let next = now + time;
         let turn = turns.entry(channel.to_owned()).or_insert(next);
         *turn = next.max(*turn);
     }
@@ -43,16 +50,16 @@ impl Pace {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_channel_has_a_turn_a_second_and_others_do_not_wait_for_it() {
+    #[test]
+    fn a_channel_has_a_turn_a_second_and_others_do_not_wait_for_it() {
         let (pace, begun) = (Pace::default(), Instant::now());
         let latest = begun + Duration::from_secs(10);
         for turn in 0..3 {
-            assert_eq!(pace.turn("#ops", latest), Ok(begun + turn * INTERVAL));
+            assert_eq!(pace.turn_from(begun, "#ops", latest), Ok(begun + turn * INTERVAL));
         }
-        assert_eq!(pace.turn("#status", latest), Ok(begun));
-        assert_eq!(pace.turn("#ops", begun + INTERVAL), Err(3 * INTERVAL), "it would come too late");
-        pace.rest("#ops", Duration::from_secs(5));
-        assert_eq!(pace.turn("#ops", latest), Ok(begun + Duration::from_secs(5)));
+        assert_eq!(pace.turn_from(begun, "#status", latest), Ok(begun));
+        assert_eq!(pace.turn_from(begun, "#ops", begun + INTERVAL), Err(3 * INTERVAL), "it would come too late");
+        pace.rest_from(begun, "#ops", Duration::from_secs(5));
+        assert_eq!(pace.turn_from(begun, "#ops", latest), Ok(begun + Duration::from_secs(5)));
     }
 }

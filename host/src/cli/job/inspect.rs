@@ -10,13 +10,10 @@ use super::load;
 use crate::capability;
 use crate::runtime::{Engine, Import, Module, is_wasi};
 
-/// The world that every job exports.
-const WORLD: &str = "soloist:job/job@0.1.0";
-
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The module: a component, or its text.
+    /// The module: a component, a core module with WIT, a WASI preview 1 command, or the text of one.
     #[arg(value_name = "MODULE")]
     file: PathBuf,
     /// Print one JSON object.
@@ -70,13 +67,42 @@ fn grants(module: &Module) -> Vec<(&'static str, &'static str)> {
     grants
 }
 
-fn print_text(file: &str, module: &Module) {
-    let field = |name: &str, value: &dyn std::fmt::Display| output::data(format!("{name:<9}{value}"));
+/// What an author wants to know of a module that was just built. Exits as `job inspect` does.
+pub(super) fn summary(file: &str, module: &Module) -> ExitCode {
     field("file", &file);
     field("kind", &module.kind());
     field("size", &format!("{} bytes", module.size()));
     field("digest", &format!("sha256:{}", module.digest()));
-    field("world", &WORLD);
+    let missing = module.imports().iter().filter(|import| matches!(needs(import), Needs::Unavailable));
+    let mut runs_here = true;
+    for import in missing {
+        field("missing", &format!("{}: not on this host", import.interface));
+        runs_here = false;
+    }
+    print_grants(module);
+    if runs_here { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn field(name: &str, value: &dyn std::fmt::Display) {
+    output::data(format!("{name:<9}{value}"));
+}
+
+fn print_grants(module: &Module) {
+    let grants = grants(module);
+    if grants.is_empty() {
+        field("grants", &"none needed");
+    }
+    for (index, (_, line)) in grants.iter().enumerate() {
+        field(if index == 0 { "grants" } else { "" }, line);
+    }
+}
+
+fn print_text(file: &str, module: &Module) {
+    field("file", &file);
+    field("kind", &module.kind());
+    field("size", &format!("{} bytes", module.size()));
+    field("digest", &format!("sha256:{}", module.digest()));
+    field("world", &module.kind().world.name());
     if module.imports().is_empty() {
         field("imports", &"nothing");
     }
@@ -88,13 +114,7 @@ fn print_text(file: &str, module: &Module) {
         };
         field(if index == 0 { "imports" } else { "" }, &format!("{:<40} {note}", import.interface.to_string()));
     }
-    let grants = grants(module);
-    if grants.is_empty() {
-        field("grants", &"none needed");
-    }
-    for (index, (_, line)) in grants.iter().enumerate() {
-        field(if index == 0 { "grants" } else { "" }, line);
-    }
+    print_grants(module);
 }
 
 fn print_json(file: &str, module: &Module) {
@@ -115,7 +135,7 @@ fn print_json(file: &str, module: &Module) {
         "kind": module.kind().to_string(),
         "size": module.size(),
         "digest": format!("sha256:{}", module.digest()),
-        "world": WORLD,
+        "world": module.kind().world.name(),
         "imports": imports,
         "grants": grants(module).iter().map(|(name, _)| *name).collect::<Vec<_>>(),
     }));

@@ -13,7 +13,7 @@ use crate::config::{
 };
 use crate::module::{Source, Trust};
 use crate::round::contender::{Backoff, Delivery, Missed, Rules};
-use crate::runtime::Limits;
+use crate::runtime::{Invocation, Limits};
 
 pub(in crate::config) fn job(
     name: String,
@@ -96,8 +96,11 @@ pub(in crate::config) fn job(
         .map_err(|error| invalid(&place("module"), error.to_string()).hint(error.hint()))?;
     let trust = Trust::new(&raw.sha256.0, &raw.minisign.0)
         .map_err(|error| invalid(&place(error.key()), error.to_string()).hint(error.hint()))?;
+    let invocation =
+        Invocation::new(raw.args, raw.env).map_err(|error| invalid(&place("args, env"), error.to_string()))?;
     let settings = Arc::new(settings(&place("config"), raw.config)?);
-    Ok(Job { record, rules, timeout, module, trust, limits, grants: raw.grants, settings, name })
+    let invocation = Arc::new(invocation);
+    Ok(Job { record, rules, timeout, module, trust, limits, invocation, grants: raw.grants, settings, name })
 }
 
 fn delivery(place: &str, given: Option<&str>) -> Result<Delivery, Problem> {

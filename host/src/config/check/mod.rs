@@ -4,6 +4,7 @@ mod arbiter;
 mod job;
 mod schedule;
 mod seal;
+mod store;
 
 use std::net::SocketAddr;
 use std::str::FromStr as _;
@@ -14,6 +15,7 @@ use hickory_proto::rr::Name;
 pub(super) use arbiter::arbiter;
 pub(super) use job::job;
 pub(super) use seal::{seal, seal_key};
+pub(super) use store::{compiler, store};
 
 use super::error::{Problem, invalid};
 use super::{AGENT_NAME, Agent, Job, raw};

@@ -1,0 +1,197 @@
+//! The store on disk: modules and their machine code by digest, and the last good module of each job.
+//!
+//! It may be lost at any time, and any entry of it may be: what is missing, cut off or changed by others is removed, and made
+//! anew. Any number of processes may share it. Trouble with the disk is said once, and costs what is kept, never a round.
+//!
+//! Architecture Invariant: machine code is read back only under a MAC over all of it, with a key that is in the store, for this
+//! user alone, and never leaves it. Whoever may write there, but is not this user, cannot have code run.
+
+mod entry;
+mod evict;
+mod key;
+mod last;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+
+use super::{Digest, MAX_MODULE_BYTES};
+use entry::Context;
+use key::Key;
+pub use last::Last;
+
+/// The most that a store holds where nothing else is said: 1 GiB.
+pub const DEFAULT_SIZE: u64 = 1 << 30;
+
+/// The least that a store may be told to hold: 16 MiB.
+pub const MIN_SIZE: u64 = 16 << 20;
+
+/// The largest machine code of one module that is kept or read back, in bytes: 1 GiB.
+pub const MAX_CODE_BYTES: u64 = 1 << 30;
+
+/// A store. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    size: u64,
+    key: Key,
+    /// Whether it was said that the disk does not keep what it is given.
+    is_failing: AtomicBool,
+}
+
+/// A module that is in use: no process evicts it as long as this is there.
+#[derive(Debug)]
+pub struct Hold(#[expect(dead_code, reason = "the lock is held by the open file")] File);
+
+impl Store {
+    /// Opens the store in this folder, and makes it if there is none. It holds at most about `size` bytes.
+    ///
+    /// # Errors
+    /// The folder cannot be made or written to, or belongs to somebody else.
+    pub fn open(root: &Path, size: u64) -> io::Result<Self> {
+        for folder in ["", "modules", "compiled", "last", "tmp"] {
+            entry::private_folder(&root.join(folder))?;
+        }
+        let key = Key::open(root)?;
+        evict::remove_leftovers(&root.join("tmp"));
+        Ok(Self(Arc::new(Inner { root: root.to_owned(), size, key, is_failing: AtomicBool::new(false) })))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0.root
+    }
+
+    /// The bytes of a module.
+    pub fn module(&self, digest: Digest) -> Option<Bytes> {
+        let path = self.module_path(digest);
+        let bytes = self.tried("read", entry::read(&path, MAX_MODULE_BYTES))??;
+        if Digest::of(&bytes) != digest {
+            self.forget(&path, "its bytes are not those that its name says");
+            return None;
+        }
+        entry::touch(&path, SystemTime::now());
+        Some(bytes.into())
+    }
+
+    /// Keeps a module, and keeps it from being evicted until what is returned is dropped. None where it cannot be kept.
+    pub fn keep_module(&self, digest: Digest, bytes: &[u8]) -> Option<Hold> {
+        let path = self.module_path(digest);
+        if let Some(hold) = self.hold(digest, bytes.len() as u64) {
+            return Some(hold);
+        }
+        self.tried("keep", entry::write(&self.0.root, &path, &[bytes]))?;
+        let hold = self.hold(digest, bytes.len() as u64);
+        self.evict();
+        hold
+    }
+
+    /// Holds a module that is there, with as many bytes as it has.
+    fn hold(&self, digest: Digest, size: u64) -> Option<Hold> {
+        let path = self.module_path(digest);
+        let file = File::open(&path).ok()?;
+        // Refused while another process is about to remove it.
+        match file.try_lock_shared() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return None,
+            // A file system without locks: it can be removed, and is written again when it is needed.
+            Err(TryLockError::Error(_)) => {}
+        }
+        // Removed between opening and locking: what is locked is no longer what stands there.
+        if !entry::is_same(&file, &path) || file.metadata().ok()?.len() != size {
+            return None;
+        }
+        entry::touch(&path, SystemTime::now());
+        Some(Hold(file))
+    }
+
+    /// The machine code of a module for a target, as it was kept: the bytes after the MAC, which fits.
+    pub fn compiled(&self, digest: Digest, target: &str) -> Option<Bytes> {
+        let path = self.compiled_path(digest, target);
+        let context = Context::Compiled { digest: &digest, target };
+        let sealed = self.tried("read", entry::read(&path, MAX_CODE_BYTES))??;
+        match self.0.key.open_sealed(context, sealed.into()) {
+            Some(payload) => {
+                entry::touch(&path, SystemTime::now());
+                Some(payload)
+            }
+            None => {
+                self.forget(&path, "it is not as it was written here");
+                None
+            }
+        }
+    }
+
+    /// Keeps machine code that was just compiled here, in parts that follow each other.
+    pub fn keep_compiled(&self, digest: Digest, target: &str, parts: &[&[u8]]) {
+        let path = self.compiled_path(digest, target);
+        let seal = self.0.key.seal(Context::Compiled { digest: &digest, target }, parts);
+        let sealed: Vec<&[u8]> = std::iter::once(seal.as_slice()).chain(parts.iter().copied()).collect();
+        if self.tried("keep", entry::write(&self.0.root, &path, &sealed)).is_some() {
+            self.evict();
+        }
+    }
+
+    /// Removes machine code that cannot be used after all.
+    pub fn forget_compiled(&self, digest: Digest, target: &str, why: &str) {
+        self.forget(&self.compiled_path(digest, target), why);
+    }
+
+    fn forget(&self, path: &Path, why: &str) {
+        let removed = std::fs::remove_file(path);
+        tracing::warn!(
+            event = "store",
+            removed = removed.is_ok(),
+            "`{}` is not used, and made anew when it is needed: {why}",
+            path.display()
+        );
+    }
+
+    /// Removes what was used least lately until the rest is no larger than it may be.
+    fn evict(&self) {
+        self.tried("tidy up", evict::evict(&self.0.root, self.0.size));
+    }
+
+    /// What came of it; trouble is said once, until something works again.
+    fn tried<T>(&self, what: &str, outcome: io::Result<T>) -> Option<T> {
+        match outcome {
+            Ok(value) => {
+                if what != "read" {
+                    self.0.is_failing.store(false, Ordering::Relaxed);
+                }
+                Some(value)
+            }
+            Err(error) => {
+                let path = self.0.root.display();
+                if self.0.is_failing.swap(true, Ordering::Relaxed) {
+                    tracing::debug!(event = "store", %error, "cannot {what} in the store `{path}`");
+                } else {
+                    tracing::warn!(
+                        event = "store",
+                        %error,
+                        "cannot {what} in the store `{path}`: modules are compiled again at the next start"
+                    );
+                }
+                None
+            }
+        }
+    }
+
+    fn module_path(&self, digest: Digest) -> PathBuf {
+        self.0.root.join("modules").join(format!("{digest}.wasm"))
+    }
+
+    fn compiled_path(&self, digest: Digest, target: &str) -> PathBuf {
+        self.0.root.join("compiled").join(format!("{digest}-{target}"))
+    }
+}
