@@ -236,8 +236,8 @@ async fn a_server_that_drips_is_given_up_after_the_whole_time_and_not_after_each
 
 #[tokio::test]
 async fn a_module_that_is_too_large_is_not_read_to_its_end() {
-    let said: Vec<&'static [u8]> = vec![b"HTTP/1.1 200 OK\r\nContent-Length: 500000000\r\n\r\n"];
     static PIECE: [u8; 1 << 20] = [b'x'; 1 << 20];
+    let said: Vec<&'static [u8]> = vec![b"HTTP/1.1 200 OK\r\nContent-Length: 500000000\r\n\r\n"];
     let mut unsaid: Vec<&'static [u8]> = vec![b"HTTP/1.1 200 OK\r\n\r\n"];
     unsaid.extend(std::iter::repeat_n(PIECE.as_slice(), 500));
     for pieces in [said, unsaid] {
