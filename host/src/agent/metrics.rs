@@ -4,8 +4,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -24,6 +24,7 @@ use super::StartError;
 use crate::arbiter::Arbiter;
 use crate::arbiter::clock::Clock;
 use crate::capability::{Denials, Services};
+use crate::clock::wall_ms;
 use crate::round::contender::{Event, Notice};
 use crate::round::{Outcome, Replaced};
 
@@ -38,7 +39,9 @@ type Labels<const N: usize> = [(&'static str, String); N];
 /// The numbers of one agent.
 pub(super) struct Metrics {
     registry: Registry,
-    clocks: Vec<Arc<Clock>>,
+    clocks: Mutex<Vec<Arc<Clock>>>,
+    config_taken: Gauge,
+    config_time: Gauge<f64, AtomicU64>,
     skew: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     reads: Family<Labels<2>, Counter>,
     replacements: Family<Labels<2>, Counter>,
@@ -52,20 +55,12 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// Nothing has happened yet. What has one series a job begins at 0, so that its first event is seen as a change.
-    pub(super) fn new<'a>(
-        jobs: impl Iterator<Item = &'a str>,
-        arbiters: impl Iterator<Item = &'a Arc<dyn Arbiter>>,
-        services: &Services,
-    ) -> Self {
-        let mut clocks: Vec<Arc<Clock>> = Vec::new();
-        for clock in arbiters.filter_map(|arbiter| arbiter.clock()) {
-            if !clocks.iter().any(|known| Arc::ptr_eq(known, &clock)) {
-                clocks.push(clock);
-            }
-        }
+    pub(super) fn new(services: &Services) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("soloist"),
-            clocks,
+            clocks: Mutex::default(),
+            config_taken: Gauge::default(),
+            config_time: Gauge::default(),
             skew: Family::default(),
             reads: Family::default(),
             replacements: Family::default(),
@@ -78,17 +73,45 @@ impl Metrics {
         };
         metrics.register();
         metrics.registry.register_collector(Box::new(services.figures().clone()));
-        for job in jobs {
-            drop(metrics.won.get_or_create(&of(job)));
-            drop(metrics.late.get_or_create(&of(job)));
-            drop(metrics.lost.get_or_create(&of(job)));
-            drop(metrics.refused.get_or_create(&of(job)));
-        }
+        metrics.configured(true);
         metrics
+    }
+
+    /// A job begins, or goes on: what has one series a job begins at 0.
+    pub(super) fn begin(&self, job: &str) {
+        drop(self.won.get_or_create(&of(job)));
+        drop(self.late.get_or_create(&of(job)));
+        drop(self.lost.get_or_create(&of(job)));
+        drop(self.refused.get_or_create(&of(job)));
+    }
+
+    /// The clocks of these arbiters are shown from now on, and no others.
+    pub(super) fn keep_clocks<'a>(&self, arbiters: impl Iterator<Item = &'a Arc<dyn Arbiter>>) {
+        let mut clocks: Vec<Arc<Clock>> = Vec::new();
+        for clock in arbiters.filter_map(|arbiter| arbiter.clock()) {
+            if !clocks.iter().any(|known| Arc::ptr_eq(known, &clock)) {
+                clocks.push(clock);
+            }
+        }
+        self.skew.clear();
+        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = clocks;
+    }
+
+    /// A configuration was read, and taken or not.
+    pub(super) fn configured(&self, is_taken: bool) {
+        self.config_taken.set(i64::from(is_taken));
+        if is_taken {
+            #[expect(clippy::cast_precision_loss, reason = "a millisecond in the age of the Earth is not missed")]
+            self.config_time.set(wall_ms() as f64 / 1000.0);
+        }
     }
 
     fn register(&mut self) {
         let registry = &mut self.registry;
+        let taken = "Whether the configuration that was read last was taken: 1, or 0 where an older one is gone by";
+        registry.register("config_last_reload_successful", taken, self.config_taken.clone());
+        let time = "When a configuration was taken last, in seconds since the Unix epoch";
+        registry.register("config_last_reload_success_timestamp_seconds", time, self.config_time.clone());
         let skew = "How far this machine's clock is ahead of the arbiter's; 0 where it can be right";
         registry.register("clock_skew_seconds", skew, self.skew.clone());
         registry.register("reads", "Reads of the record at the arbiter", self.reads.clone());
@@ -147,7 +170,7 @@ impl Metrics {
     }
 
     fn text(&self) -> Result<String, fmt::Error> {
-        for clock in &self.clocks {
+        for clock in self.clocks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let labels = [("arbiter", clock.place().to_owned())];
             #[expect(clippy::cast_precision_loss, reason = "a millisecond in the age of the Earth is not missed")]
             self.skew.get_or_create(&labels).set(clock.ahead_ms() as f64 / 1000.0);
@@ -210,7 +233,9 @@ mod tests {
     #[test]
     fn every_number_stands_under_its_job_and_outcome() {
         let services = Services::new(&ServicesConfig::default(), std::path::Path::new("")).unwrap();
-        let metrics = Metrics::new(["canary", "idle"].into_iter(), [].into_iter(), &services);
+        let metrics = Metrics::new(&services);
+        metrics.begin("canary");
+        metrics.begin("idle");
         services.denials().get_or_create(&[("job", "canary".to_owned()), ("capability", "http".to_owned())]).inc();
         metrics.refused_a_module("canary");
         metrics.exchanged("canary", &Event::Read(Ok(Observation::absent())));

@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod dns;
 pub mod http;
 pub mod log;
 pub mod metric;
@@ -50,6 +51,7 @@ pub const TABLE: &[Capability] = &[
     http::CAPABILITY,
     secrets::CAPABILITY,
     slack::CAPABILITY,
+    dns::CAPABILITY,
 ];
 
 /// The capability that gives an interface.
@@ -71,6 +73,7 @@ mod tests {
             ("wasi:http/outgoing-handler@0.2.0", Some("http")),
             ("wasi:http/types@0.2.3", Some("http")),
             ("soloist:job/slack@0.1.0", Some("slack")),
+            ("soloist:job/dns@0.1.0", Some("dns")),
             ("soloist:job/clock@0.1.0", Some("clock")),
             ("soloist:job/random@0.1.3", Some("random")),
             ("soloist:job/metric@0.1.0", Some("metric")),

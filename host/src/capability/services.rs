@@ -8,13 +8,15 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use serde::Deserialize;
 
+use super::dns::DnsConfig;
 use super::http::{ClientError, Clients, HttpConfig};
 use super::metric::Figures;
 use super::secret::SecretError;
 use super::secrets::{Bound, SecretsConfig};
 use super::slack::{Credentials, Ids, Pace, SlackConfig};
+use crate::dns::resolvers::Resolvers;
 
-/// The top-level tables `[http]`, `[secrets]` and `[slack]`.
+/// The top-level tables `[http]`, `[secrets]`, `[slack]` and `[dns]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServicesConfig {
@@ -24,6 +26,8 @@ pub struct ServicesConfig {
     pub secrets: SecretsConfig,
     /// `[slack]`.
     pub slack: SlackConfig,
+    /// `[dns]`.
+    pub dns: DnsConfig,
 }
 
 /// What serves the grants. Clones share it.
@@ -37,6 +41,7 @@ struct Shared {
     slack: Credentials,
     pace: Pace,
     ids: Ids,
+    resolvers: Resolvers,
     denials: Denials,
     figures: Figures,
 }
@@ -63,7 +68,7 @@ impl Services {
     pub fn new(config: &ServicesConfig, base: &Path) -> Result<Self, ServicesError> {
         let clients = Clients::new(&config.http.resolve(base)?)?;
         let (secrets, slack) = (config.secrets.resolve(base)?, config.slack.resolve(base)?);
-        Ok(Self::with_secrets(clients, secrets, slack))
+        Ok(Self::of(clients, secrets, slack, config.dns.resolvers()))
     }
 
     /// The services of these clients and credentials.
@@ -73,15 +78,29 @@ impl Services {
 
     /// The same, with secrets that jobs may use, by name.
     pub fn with_secrets(clients: Clients, secrets: BTreeMap<String, Bound>, slack: Credentials) -> Self {
+        Self::of(clients, secrets, slack, Resolvers::default())
+    }
+
+    fn of(clients: Clients, secrets: BTreeMap<String, Bound>, slack: Credentials, resolvers: Resolvers) -> Self {
         Self(Arc::new(Shared {
             clients,
             secrets,
             slack,
             pace: Pace::default(),
             ids: Ids::default(),
+            resolvers,
             denials: Denials::default(),
             figures: Figures::default(),
         }))
+    }
+
+    /// The same services, which count on where others stopped: what was denied, and the figures of jobs.
+    #[must_use]
+    pub fn continuing(mut self, before: &Self) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            (shared.denials, shared.figures) = (before.0.denials.clone(), before.0.figures.clone());
+        }
+        self
     }
 
     /// The HTTP clients.
@@ -97,6 +116,11 @@ impl Services {
     /// Who we are at Slack.
     pub fn slack(&self) -> &Credentials {
         &self.0.slack
+    }
+
+    /// Whom a job's lookups ask.
+    pub fn resolvers(&self) -> &Resolvers {
+        &self.0.resolvers
     }
 
     /// The figures that jobs export.
