@@ -12,6 +12,7 @@ use axum::routing::any;
 use bytes::Bytes;
 use soloist_tests::agents::{Event, Fleet, eventually, scrape};
 use soloist_tests::calls::{self, Import};
+use soloist_tests::guest;
 use soloist_tests::scene::{Scene, record};
 
 use super::modules;
@@ -78,7 +79,8 @@ fn attacks(origin: &str) -> Vec<Attack> {
         attack("flood", "flood", "9900 refused; ", true),
         attack("files", "files", "12 refused", false),
         attack("environment", "environment", "2 refused", false),
-        attack("sockets", "sockets", "5 refused", false),
+        // Access was denied to a connection, and to a look-up.
+        Attack { job: "sockets", config: String::new(), reason: "BB", is_denied: false },
     ]
 }
 
@@ -155,7 +157,8 @@ fn fleet(scene: &Scene, origin: &str, huge: &str) -> Fleet {
     text += &format!("[secrets.key]\nfile = \"secret\"\norigins = [\"{origin}\"]\n\n");
     text += &scene.job("good", "every = \"1s\"\nmissed = \"catch-up\"", "mode = \"report\"");
     for attack in attacks(origin) {
-        text += &table(attack.job, "probe.wasm", rules, &grants, &attack.config);
+        let module = if attack.job == "sockets" { "sockets.wat" } else { "probe.wasm" };
+        text += &table(attack.job, module, rules, &grants, &attack.config);
     }
     for (job, module, _) in bad_modules(huge) {
         text += &table(job, &module, rules, &grants, "");
@@ -164,6 +167,7 @@ fn fleet(scene: &Scene, origin: &str, huge: &str) -> Fleet {
     let fleet = scene.fleet(&text);
     std::fs::write(fleet.path("secret"), SECRET).unwrap();
     std::fs::write(fleet.path("echo.wat"), echoed(&format!("{origin}/echo"))).unwrap();
+    std::fs::write(fleet.path("sockets.wat"), guest::wat("sockets.wat")).unwrap();
     std::fs::write(fleet.path("forged.cwasm"), modules::forged()).unwrap();
     std::fs::write(fleet.path("deep.wasm"), modules::deep()).unwrap();
     std::fs::write(fleet.path("deep.wat"), modules::deep_text()).unwrap();

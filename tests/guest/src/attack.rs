@@ -1,7 +1,6 @@
 //! What a hostile job tries. Each attack ends as a failure that says what stopped it, or as a success that says what it got.
 
 use std::fmt::Display;
-use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 
 use serde::Deserialize;
 use soloist_sdk::{Failure, http};
@@ -32,8 +31,6 @@ pub(crate) enum Attack {
     Files,
     /// Looks for variables and arguments.
     Environment,
-    /// Connects, listens and looks up names without the host's gate.
-    Sockets,
     /// Smuggles header fields to `url`.
     Headers,
     /// Asks `url` 10,000 times.
@@ -45,7 +42,6 @@ impl Attack {
         match self {
             Self::Files => files(),
             Self::Environment => environment(),
-            Self::Sockets => sockets(url),
             Self::Headers => headers(url),
             Self::Flood => flood(url),
         }
@@ -82,17 +78,6 @@ fn environment() -> Result<String, Failure> {
         return Ok(format!("succeeded: {variables} variables, {arguments} arguments"));
     }
     Err(Failure::final_("2 refused; no variables and no arguments"))
-}
-
-fn sockets(url: &str) -> Result<String, Failure> {
-    let address = url.trim_start_matches("http://").trim_end_matches('/');
-    all_refused([
-        (format!("connect to {address}"), TcpStream::connect(address).map(drop)),
-        ("connect to a name".to_owned(), TcpStream::connect("localhost:80").map(drop)),
-        ("look a name up".to_owned(), "localhost:80".to_socket_addrs().map(drop)),
-        ("listen".to_owned(), TcpListener::bind("127.0.0.1:0").map(drop)),
-        ("send a datagram".to_owned(), UdpSocket::bind("127.0.0.1:0").map(drop)),
-    ])
 }
 
 fn headers(url: &str) -> Result<String, Failure> {
