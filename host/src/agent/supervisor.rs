@@ -162,7 +162,7 @@ impl Supervisor {
         let Tools { engine, compiler, services, .. } = &self.tools;
         let loader = loader(engine, compiler, services, job);
         let keep = compiler.store().map(|store| Keep { store: store.clone(), job: job.name.clone() });
-        let slot = span.in_scope(|| Slot::start(origin, loader, keep));
+        let slot = span.in_scope(|| Slot::start_with(origin, loader, keep));
         let (stop, stopped) = watch::channel(self.stop);
         let driver = Driver::new(job.clone(), id, arbiter, slot, stopped, Arc::clone(&self.metrics));
         let task = self.drivers.spawn(driver.run().instrument(span));
