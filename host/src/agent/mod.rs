@@ -24,6 +24,7 @@ use crate::arbiter::Arbiter;
 use crate::arbiter::memory::Memory;
 use crate::arbiter::powerdns::{self, PowerDns};
 use crate::arbiter::rfc2136::{self, Rfc2136};
+use crate::capability::dns_update::Zone;
 use crate::capability::http::Clients;
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
@@ -137,6 +138,15 @@ pub fn arbiters(config: &Config) -> Result<HashMap<String, Arc<dyn Arbiter>>, St
     Ok(arbiters)
 }
 
+/// The zone that jobs change as far as they are granted it: by the account of these arbiters, and nothing at the name of a
+/// job's record.
+pub fn zone(config: &Config, arbiters: &HashMap<String, Arc<dyn Arbiter>>) -> Zone {
+    Zone {
+        account: arbiters.values().find_map(|arbiter| arbiter.account()),
+        records: config.jobs.iter().map(|job| job.record.clone()).collect(),
+    }
+}
+
 /// The arbiter of a record at the PowerDNS API of a configuration; none where it has no such arbiter. `job` is what errors
 /// call it.
 ///
@@ -234,6 +244,7 @@ pub async fn run(config: Config, compiler: Compiler, mut stop: watch::Receiver<S
     let engine = Engine::new().map_err(|error| StartError::Engine(error.into()))?;
     let services = Services::new(&config.services, &config.base).map_err(|error| StartError::Services(error.into()))?;
     let mut arbiters = arbiters(&config)?;
+    services.set_zone(zone(&config, &arbiters));
     let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
     let id = new_id(&config.agent.name);
     let metrics = Arc::new(Metrics::new(
