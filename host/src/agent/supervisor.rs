@@ -18,7 +18,7 @@ use super::driver::Driver;
 use super::follow::{self, Follower};
 use super::identity::new_id;
 use super::metrics::Metrics;
-use super::{StartError, Stop, announce, arbiters, loader, module_access, origins};
+use super::{StartError, Stop, announce, arbiters, loader, module_access, origins, zone};
 use crate::arbiter::Arbiter;
 use crate::capability::Services;
 use crate::config::{self, Config, ConfigError, Parts};
@@ -230,6 +230,7 @@ impl Supervisor {
         (self.tools.services, self.tools.access) = (services, access);
         (self.arbiters, self.origins, self.config) = (arbiters, origins, config);
         self.metrics.keep_clocks(self.arbiters.values());
+        self.tools.services.set_zone(zone(&self.config, &self.arbiters));
         self.tools.services.figures().retain(|name| self.config.jobs.iter().any(|job| job.name == name));
         for job in &added {
             let id = new_id(&self.name);
