@@ -16,7 +16,7 @@ use crate::arbiter::clock::Clock;
 use crate::arbiter::{self, Arbiter};
 use crate::clock::{boot_ms, wall_ms};
 use crate::config::Job;
-use crate::module::{Loaded, Slot};
+use crate::module::{Loaded, Slot, Trouble};
 use crate::round::contender::{Action, Contender, Ended, Event, Halt, Now};
 use crate::round::{Data, Fence, Outcome};
 use crate::runtime::{self, Lease, Prepared, Report, Request};
@@ -38,6 +38,8 @@ pub(super) struct Driver {
     contender: Contender,
     reporter: Reporter,
     metrics: Arc<Metrics>,
+    refusals: u64,
+    trouble: Option<Arc<Trouble>>,
     exchange: Option<BoxFuture<'static, Event>>,
     run: Option<Run>,
     /// The module that the contender was told of last, and the one that stands in its last claim: the record must not
@@ -83,6 +85,8 @@ impl Driver {
             contender,
             reporter,
             metrics,
+            refusals: 0,
+            trouble: None,
             exchange: None,
             run: None,
             told: None,
@@ -95,6 +99,7 @@ impl Driver {
     pub(super) async fn run(mut self) {
         loop {
             let changed = self.slot.changed();
+            self.count_refusals();
             self.told = self.slot.current();
             let digest = self.told.as_ref().map(|module| module.digest.short());
             self.contender.handle(self.now(), Event::Module(digest));
@@ -125,6 +130,16 @@ impl Driver {
             };
             self.contender.handle(self.now(), event);
         }
+    }
+
+    /// Counts modules that were refused since the last look, and a source that gives none.
+    fn count_refusals(&mut self) {
+        let (refusals, trouble) = (self.slot.counters().refusals, self.slot.trouble());
+        let is_new = trouble.is_some() && trouble != self.trouble;
+        for _ in self.refusals..refusals + u64::from(is_new) {
+            self.metrics.refused_a_module(&self.job.name);
+        }
+        (self.refusals, self.trouble) = (refusals, trouble);
     }
 
     /// Whether it has waited long enough for the end of what is to be retired.

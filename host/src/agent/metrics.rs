@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::StartError;
 use crate::arbiter::Arbiter;
 use crate::arbiter::clock::Clock;
-use crate::capability::metric::Figures;
+use crate::capability::{Denials, Services};
 use crate::clock::wall_ms;
 use crate::round::contender::{Event, Notice};
 use crate::round::{Outcome, Replaced};
@@ -49,11 +49,13 @@ pub(super) struct Metrics {
     late: Family<Labels<1>, Histogram>,
     runs: Family<Labels<2>, Counter>,
     lost: Family<Labels<1>, Counter>,
+    refused: Family<Labels<1>, Counter>,
+    denials: Denials,
 }
 
 impl Metrics {
     /// Nothing has happened yet. What has one series a job begins at 0, so that its first event is seen as a change.
-    pub(super) fn new(figures: Figures) -> Self {
+    pub(super) fn new(services: &Services) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("soloist"),
             clocks: Mutex::default(),
@@ -66,9 +68,11 @@ impl Metrics {
             late: Family::new_with_constructor(|| Histogram::new(LATE)),
             runs: Family::default(),
             lost: Family::default(),
+            refused: Family::default(),
+            denials: services.denials().clone(),
         };
         metrics.register();
-        metrics.registry.register_collector(Box::new(figures));
+        metrics.registry.register_collector(Box::new(services.figures().clone()));
         metrics.configured(true);
         metrics
     }
@@ -78,6 +82,7 @@ impl Metrics {
         drop(self.won.get_or_create(&of(job)));
         drop(self.late.get_or_create(&of(job)));
         drop(self.lost.get_or_create(&of(job)));
+        drop(self.refused.get_or_create(&of(job)));
     }
 
     /// The clocks of these arbiters are shown from now on, and no others.
@@ -115,6 +120,12 @@ impl Metrics {
         registry.register("late_seconds", "How long after its due time a round was won", self.late.clone());
         registry.register("runs", "Runs that ended, by how", self.runs.clone());
         registry.register("leases_lost", "Runs stopped because their lease was lost", self.lost.clone());
+        registry.register(
+            "modules_refused",
+            "Modules that were refused, or could not be fetched",
+            self.refused.clone(),
+        );
+        registry.register("denials", "What runs asked of a capability and were not granted", self.denials.clone());
     }
 
     /// A read or a replacement has its outcome.
@@ -151,6 +162,11 @@ impl Metrics {
     /// A run was stopped because its lease was lost.
     pub(super) fn lost_a_lease(&self, job: &str) {
         self.lost.get_or_create(&of(job)).inc();
+    }
+
+    /// A module was refused, or could not be fetched.
+    pub(super) fn refused_a_module(&self, job: &str) {
+        self.refused.get_or_create(&of(job)).inc();
     }
 
     fn text(&self) -> Result<String, fmt::Error> {
@@ -211,13 +227,17 @@ fn response(text: Result<String, fmt::Error>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability::ServicesConfig;
     use crate::round::{Fence, Observation, Revision};
 
     #[test]
     fn every_number_stands_under_its_job_and_outcome() {
-        let metrics = Metrics::new(Figures::default());
+        let services = Services::new(&ServicesConfig::default(), std::path::Path::new("")).unwrap();
+        let metrics = Metrics::new(&services);
         metrics.begin("canary");
         metrics.begin("idle");
+        services.denials().get_or_create(&[("job", "canary".to_owned()), ("capability", "http".to_owned())]).inc();
+        metrics.refused_a_module("canary");
         metrics.exchanged("canary", &Event::Read(Ok(Observation::absent())));
         metrics.exchanged("canary", &Event::Read(Err("out of reach".to_owned())));
         metrics.exchanged("canary", &Event::Replaced(Ok(Replaced::Applied(Revision::Absent))));
@@ -240,6 +260,9 @@ mod tests {
             "soloist_late_seconds_count{job=\"canary\"} 1",
             "soloist_runs_total{job=\"canary\",outcome=\"ok\"} 1",
             "soloist_leases_lost_total{job=\"canary\"} 1",
+            "soloist_modules_refused_total{job=\"canary\"} 1",
+            "soloist_modules_refused_total{job=\"idle\"} 0",
+            "soloist_denials_total{job=\"canary\",capability=\"http\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in:\n{text}");
         }

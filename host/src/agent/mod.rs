@@ -28,7 +28,7 @@ use crate::arbiter::rfc2136::{self, Rfc2136};
 use crate::capability::http::Clients;
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
-use crate::module::{self, Digest, Loader};
+use crate::module::{self, Access, Digest, Loader, Origin, Source};
 use crate::round::Form;
 use crate::runtime::{Compiler, Engine, LoadError, Prepared};
 use metrics::Metrics;
@@ -204,12 +204,48 @@ fn loader(engine: &Engine, compiler: &Compiler, services: &Services, job: &confi
     })
 }
 
-/// The client that fetches modules.
+/// What modules are reached with, but for pointers at the arbiter.
 ///
 /// # Errors
 /// TLS cannot be set up.
-pub fn module_client(services: &Services) -> Result<reqwest::Client, reqwest::Error> {
-    services.clients().another(module::client)
+pub fn module_access(services: &Services) -> Result<Access, reqwest::Error> {
+    services.clients().another(module::client).map(Access::new)
+}
+
+/// Where a job's modules come from. A pointer in the arbiter's zone is read by the arbiter's means: at the primary, and signed.
+///
+/// # Errors
+/// The pointer cannot be read there.
+pub fn origin(config: &Config, job: &config::Job, access: &Access) -> Result<Origin, StartError> {
+    let mut access = access.clone();
+    if let Source::Pointer(pointer) = &job.module
+        && pointer.server().is_none()
+    {
+        access.pointer = reader(config, &job.name, pointer.name())?;
+    }
+    Ok(Origin { source: job.module.clone(), trust: job.trust.clone(), access })
+}
+
+/// Where the modules of a configuration's jobs come from, by the job's name.
+///
+/// # Errors
+/// As of [`origin`].
+fn origins(config: &Config, access: &Access) -> Result<HashMap<String, Origin>, StartError> {
+    config.jobs.iter().map(|job| Ok((job.name.clone(), origin(config, job, access)?))).collect()
+}
+
+/// Who reads a name in the arbiter's zone; none where there is no such zone, or the name is not in it.
+fn reader(config: &Config, job: &str, name: &Name) -> Result<Option<Arc<dyn Arbiter>>, StartError> {
+    if !config.arbiter.zone().is_some_and(|zone| zone.zone_of(name)) {
+        return Ok(None);
+    }
+    if let config::Arbiter::Rfc2136 { server, zone, key, ttl, timeout } = &config.arbiter {
+        let (server, zone, key) = (server.clone(), zone.clone(), key.clone());
+        let options = rfc2136::Options { server, zone, record: name.clone(), key, ttl: *ttl, timeout: *timeout };
+        let invalid = |error| StartError::Arbiter { job: job.to_owned(), error };
+        return Ok(Some(Arc::new(Rfc2136::new(options).map_err(invalid)?)));
+    }
+    Ok(powerdns(config, job, name)?.map(|arbiter| Arc::new(arbiter) as Arc<dyn Arbiter>))
 }
 
 /// The store of a configuration; none, and a word of warning, where it cannot be had: it is no reason not to run.
@@ -251,15 +287,16 @@ pub async fn run_and_reload(
     let engine = Engine::new().map_err(|error| StartError::Engine(error.into()))?;
     let services = Services::new(&config.services, &config.base).map_err(|error| StartError::Services(error.into()))?;
     let arbiters = arbiters(&config)?;
-    let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
-    let metrics = Arc::new(Metrics::new(services.figures().clone()));
+    let access = module_access(&services).map_err(|error| StartError::Services(error.into()))?;
+    let origins = origins(&config, &access)?;
+    let metrics = Arc::new(Metrics::new(&services));
     metrics.keep_clocks(arbiters.values());
     let _serving = match config.agent.metrics {
         Some(address) => Some(metrics::serve(address, Arc::clone(&metrics)).await?),
         None => None,
     };
-    let tools = Tools { engine, compiler, services, client };
-    Ok(Supervisor::new(config, tools, arbiters, metrics).run(stop, reload).await)
+    let tools = Tools { engine, compiler, services, access };
+    Ok(Supervisor::new(config, tools, arbiters, origins, metrics).run(stop, reload).await)
 }
 
 fn announce(job: &config::Job, arbiter: &dyn Arbiter, id: &str) {

@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::Client;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet};
 use tracing::Instrument as _;
@@ -20,11 +19,11 @@ use super::driver::Driver;
 use super::follow::{self, Follower};
 use super::identity::new_id;
 use super::metrics::Metrics;
-use super::{StartError, Stop, announce, arbiters, loader, module_client};
+use super::{StartError, Stop, announce, arbiters, loader, module_access, origins};
 use crate::arbiter::Arbiter;
 use crate::capability::Services;
 use crate::config::{self, Config, ConfigError, Parts};
-use crate::module::Slot;
+use crate::module::{Access, Origin, Slot};
 use crate::runtime::{Compiler, Engine, Prepared};
 
 /// How long a job that changed goes on as it was, at most, while its module is made.
@@ -46,7 +45,7 @@ pub(super) struct Tools {
     pub(super) engine: Engine,
     pub(super) compiler: Compiler,
     pub(super) services: Services,
-    pub(super) client: Client,
+    pub(super) access: Access,
 }
 
 /// All that the drivers of an agent share, and the drivers.
@@ -57,6 +56,7 @@ pub(super) struct Supervisor {
     started_with: Parts,
     tools: Tools,
     arbiters: HashMap<String, Arc<dyn Arbiter>>,
+    origins: HashMap<String, Origin>,
     metrics: Arc<Metrics>,
     drivers: JoinSet<()>,
     /// The modules of jobs that changed, while they are made: with the job's name and turn.
@@ -92,6 +92,7 @@ impl Supervisor {
         config: Config,
         tools: Tools,
         arbiters: HashMap<String, Arc<dyn Arbiter>>,
+        origins: HashMap<String, Origin>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
@@ -100,6 +101,7 @@ impl Supervisor {
             config,
             tools,
             arbiters,
+            origins,
             metrics,
             drivers: JoinSet::new(),
             ready: JoinSet::new(),
@@ -165,9 +167,9 @@ impl Supervisor {
 
     fn start(&mut self, job: &config::Job, id: String, slot: Option<Slot<Prepared>>) {
         let Some(arbiter) = self.arbiters.get(&job.name).cloned() else { return };
+        let Some(slot) = slot.or_else(|| self.slot(job)) else { return };
         announce(job, arbiter.as_ref(), &id);
         self.metrics.begin(&job.name);
-        let slot = slot.unwrap_or_else(|| self.slot(job));
         let (stop, stopped) = watch::channel(self.stop);
         let driver = Driver::new(job.clone(), id, arbiter, slot, stopped, Arc::clone(&self.metrics));
         let task = self.drivers.spawn(driver.run().instrument(span(job)));
@@ -175,10 +177,11 @@ impl Supervisor {
     }
 
     /// A slot for the job's module, which is fetched and made from here on.
-    fn slot(&self, job: &config::Job) -> Slot<Prepared> {
-        let Tools { engine, compiler, services, client } = &self.tools;
+    fn slot(&self, job: &config::Job) -> Option<Slot<Prepared>> {
+        let origin = self.origins.get(&job.name).cloned()?;
+        let Tools { engine, compiler, services, .. } = &self.tools;
         let loader = loader(engine, compiler, services, job);
-        span(job).in_scope(|| Slot::start(job.module.clone(), loader, client.clone()))
+        Some(span(job).in_scope(|| Slot::start(origin, loader)))
     }
 
     /// What the next driver of a job begins with is there: the one that runs is to end.
@@ -229,7 +232,8 @@ impl Supervisor {
         let is_shared = self.config.parts.shares_with(&config.parts);
         let services = if is_shared { self.tools.services.clone() } else { self.renewed(&config)? };
         let failed = |error: reqwest::Error| StartError::Services(error.into());
-        let client = if is_shared { self.tools.client.clone() } else { module_client(&services).map_err(failed)? };
+        let access = if is_shared { self.tools.access.clone() } else { module_access(&services).map_err(failed)? };
+        let origins = origins(&config, &access)?;
         let mut arbiters = arbiters(&config)?;
         self.keep_arbiters(&config, is_shared, &mut arbiters);
 
@@ -245,8 +249,8 @@ impl Supervisor {
         let is_new = |job: &&config::Job| !self.running.contains_key(&job.name);
         let added: Vec<config::Job> = config.jobs.iter().filter(is_new).cloned().collect();
         let is_news = !is_shared || config.parts != self.config.parts;
-        (self.tools.services, self.tools.client) = (services, client);
-        (self.arbiters, self.config) = (arbiters, config);
+        (self.tools.services, self.tools.access) = (services, access);
+        (self.arbiters, self.origins, self.config) = (arbiters, origins, config);
         self.metrics.keep_clocks(self.arbiters.values());
         self.tools.services.figures().retain(|name| self.config.jobs.iter().any(|job| job.name == name));
         for job in &added {
@@ -275,7 +279,7 @@ impl Supervisor {
         let (Ok(job), Some(running)) = (self.config.job(name).cloned(), self.running.get_mut(name)) else { return };
         (running.turn, running.next) = (running.turn + 1, None);
         let (name, turn) = (name.to_owned(), running.turn);
-        let slot = self.slot(&job);
+        let Some(slot) = self.slot(&job) else { return };
         self.ready.spawn(async move {
             // Not for ever: what is no longer granted must not go on.
             let _ = tokio::time::timeout(PATIENCE, settled(&slot)).await;

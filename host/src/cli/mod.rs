@@ -4,6 +4,7 @@ pub mod compile;
 pub mod demo;
 mod descriptors;
 pub mod dns;
+pub mod dumps;
 mod hints;
 pub mod init;
 pub mod job;

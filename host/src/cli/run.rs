@@ -88,7 +88,7 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     for job in &config.jobs {
         let granted = Granted::new(job.grants.clone(), services.clone());
         granted.check().map_err(anyhow::Error::msg).with_context(|| format!("[job.{}.grants]", job.name))?;
-        let what = check_module(&engine, &compiler, &services, job)
+        let what = check_module(&engine, &compiler, &services, config, job)
             .await
             .with_context(|| format!("[job.{}] module", job.name))?;
         output::data(format_args!("job `{}`: {what}", job.name));
@@ -98,12 +98,19 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn check_module(engine: &Engine, compiler: &Compiler, services: &Services, job: &Job) -> anyhow::Result<String> {
+async fn check_module(
+    engine: &Engine,
+    compiler: &Compiler,
+    services: &Services,
+    config: &Config,
+    job: &Job,
+) -> anyhow::Result<String> {
+    let origin = agent::origin(config, job, &agent::module_access(services)?)?;
     let module::Source::File(path) = &job.module else {
         return Ok(format!("its module at {} is not looked at before it runs", job.module));
     };
-    let bytes = job.module.fetch(&agent::module_client(services)?).await?;
-    let digest = module::Digest::of(&bytes);
+    let module = origin.fetch().await?;
+    let (digest, bytes) = (module.digest(), module.bytes().clone());
     let (engine, compiler, services, job) = (engine.clone(), compiler.clone(), services.clone(), job.clone());
     tokio::task::spawn_blocking(move || agent::prepare(&engine, &compiler, &services, &job, digest, &bytes)).await??;
     Ok(format!("{} (sha256 {}) can run", path.display(), digest.short()))

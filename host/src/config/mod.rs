@@ -20,7 +20,7 @@ use crate::arbiter::powerdns::{self, ApiKey};
 use crate::arbiter::tsig::Key;
 use crate::capability::{self, Grants, SecretError, SecretSource};
 use crate::files;
-use crate::module::Source;
+use crate::module::{Source, Trust};
 use crate::round::contender::{Rules, Settle};
 use crate::round::{Form, Seal, SealKey};
 use crate::runtime::{CompileLimits, Invocation, Limits};
@@ -196,6 +196,8 @@ pub struct Job {
     pub timeout: Duration,
     /// Where its module comes from.
     pub module: Source,
+    /// What makes a module from there trusted.
+    pub trust: Trust,
     /// What a run may use.
     pub limits: Limits,
     /// Its arguments and environment.
@@ -244,7 +246,8 @@ impl Config {
             .map(|(name, raw)| check::job(name, raw, base, &agent, &arbiter, &seals))
             .collect::<Result<_, _>>()?;
         check::refuse_shared_records(&jobs)?;
-        let services = capability::ServicesConfig { http: file.http, slack: file.slack };
+        let services =
+            capability::ServicesConfig { http: file.http, secrets: file.secrets, slack: file.slack, dns: file.dns };
         Ok(Self { agent, arbiter, services, seals, store, compiler, base: base.to_owned(), jobs, parts })
     }
 
