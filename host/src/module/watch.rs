@@ -37,12 +37,14 @@ impl Watch {
 
     /// Watches what this path leads through now. What cannot be watched is left to polling.
     pub(crate) fn follow(&mut self, path: &Path) {
+        self.follow_directories(entries(path).iter().filter_map(|entry| entry.parent()));
+    }
+
+    /// Watches these directories, and no other any more. What cannot be watched is left to polling.
+    pub(crate) fn follow_directories<'a>(&mut self, directories: impl IntoIterator<Item = &'a Path>) {
         let Some(watcher) = &mut self.watcher else { return };
-        let wanted: BTreeMap<PathBuf, Option<u64>> = entries(path)
-            .iter()
-            .filter_map(|entry| entry.parent())
-            .map(|directory| (directory.to_owned(), inode(directory)))
-            .collect();
+        let wanted: BTreeMap<PathBuf, Option<u64>> =
+            directories.into_iter().map(|directory| (directory.to_owned(), inode(directory))).collect();
         if wanted == self.watched {
             return;
         }
