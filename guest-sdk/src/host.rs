@@ -6,6 +6,4 @@ pub(crate) use crate::__bindings::soloist::job::{
 };
 
 #[cfg(not(target_family = "wasm"))]
-pub(crate) use crate::test::calls::{
-    clock, config, dns, dns_update, http, log, metric, random, secrets, slack, state,
-};
+pub(crate) use crate::test::calls::{clock, config, dns, dns_update, http, log, metric, random, secrets, slack, state};

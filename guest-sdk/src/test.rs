@@ -162,13 +162,7 @@ impl Host {
 
     /// Answers questions for the records of a type at a name, at the system's resolver and at every server that has no answer
     /// of its own. None at all is `NXDOMAIN`.
-    pub fn records<D: Display>(
-        mut self,
-        name: &str,
-        rtype: &str,
-        ttl: u32,
-        data: impl IntoIterator<Item = D>,
-    ) -> Self {
+    pub fn records<D: Display>(mut self, name: &str, rtype: &str, ttl: u32, data: impl IntoIterator<Item = D>) -> Self {
         self.world.records.insert(world::key(name, rtype), Ok(world::answer(name, rtype, ttl, data)));
         self
     }

@@ -12,6 +12,7 @@ pub mod guest;
 pub mod hand;
 pub mod heartbeat;
 pub mod http_relay;
+pub mod liar;
 pub mod netns;
 pub mod probe;
 pub mod relay;

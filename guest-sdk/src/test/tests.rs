@@ -102,7 +102,8 @@ fn each_server_answers_for_itself() {
 #[test]
 fn changes_and_figures_are_told() {
     let ran = Host::new().refuse_change(dns_update::Error::Unavailable("no answer".to_owned())).run(|_| {
-        let change = dns_update::Change::new().set("www.example.com", "A", 60, ["192.0.2.7"]).delete("www.example.com", "AAAA");
+        let change =
+            dns_update::Change::new().set("www.example.com", "A", 60, ["192.0.2.7"]).delete("www.example.com", "AAAA");
         assert!(change.clone().apply().is_err_and(|error| error.is_retryable()));
         change.apply()?;
         metric::counter("errors").label("kind", "dns").add(1.0)?;

@@ -123,7 +123,8 @@ impl World {
     }
 
     pub(super) fn certificates(&self, origin: &str) -> Result<Vec<Vec<u8>>, http::Error> {
-        let missing = || http::Error::Denied(format!("the test has no certificates of `{origin}`: add `.certificates(…)`"));
+        let missing =
+            || http::Error::Denied(format!("the test has no certificates of `{origin}`: add `.certificates(…)`"));
         self.certificates.get(origin).cloned().ok_or_else(missing)
     }
 
@@ -138,7 +139,9 @@ impl World {
             return Err(error);
         }
         if self.webhook && (post.thread.is_some() || post.updates.is_some()) {
-            return Err(slack::Error::Invalid("a webhook can neither reply nor update: it needs a bot token".to_owned()));
+            return Err(slack::Error::Invalid(
+                "a webhook can neither reply nor update: it needs a bot token".to_owned(),
+            ));
         }
         let count = self.posts.len() + 1;
         let updated = post.updates.clone();
@@ -152,7 +155,8 @@ impl World {
     }
 
     pub(super) fn lookup(&self, name: &str, rtype: &str) -> Result<dns::Answer, dns::Error> {
-        let missing = || Err(dns::Error::Denied(format!("the test has no records `{rtype}` of `{name}`: add `.records(…)`")));
+        let missing =
+            || Err(dns::Error::Denied(format!("the test has no records `{rtype}` of `{name}`: add `.records(…)`")));
         self.records.get(&key(name, rtype)).cloned().unwrap_or_else(missing)
     }
 
@@ -200,16 +204,10 @@ pub(super) fn key(name: &str, rtype: &str) -> Key {
 }
 
 /// An answer with these records.
-pub(super) fn answer<D: Display>(
-    name: &str,
-    rtype: &str,
-    ttl: u32,
-    data: impl IntoIterator<Item = D>,
-) -> dns::Answer {
+pub(super) fn answer<D: Display>(name: &str, rtype: &str, ttl: u32, data: impl IntoIterator<Item = D>) -> dns::Answer {
     let (name, rtype) = key(name, rtype);
     let record = |data: D| dns::Record { name: name.clone(), rtype: rtype.clone(), ttl, data: data.to_string() };
     let records: Vec<_> = data.into_iter().map(record).collect();
     let rcode = if records.is_empty() { "NXDOMAIN" } else { "NOERROR" };
     dns::Answer { rcode: rcode.to_owned(), authoritative: true, records, nsid: None }
 }
-

@@ -5,6 +5,7 @@ mod error;
 pub mod memory;
 mod options;
 pub mod powerdns;
+pub mod presentation;
 pub mod rfc2136;
 pub mod tsig;
 

@@ -4,10 +4,12 @@
 
 pub mod clock;
 pub mod config;
+pub mod dns;
 pub mod http;
 pub mod log;
 pub mod metric;
 pub mod random;
+pub mod secrets;
 pub mod slack;
 pub mod state;
 
@@ -47,7 +49,9 @@ pub const TABLE: &[Capability] = &[
     metric::CAPABILITY,
     state::CAPABILITY,
     http::CAPABILITY,
+    secrets::CAPABILITY,
     slack::CAPABILITY,
+    dns::CAPABILITY,
 ];
 
 /// The capability that gives an interface.
@@ -69,9 +73,11 @@ mod tests {
             ("wasi:http/outgoing-handler@0.2.0", Some("http")),
             ("wasi:http/types@0.2.3", Some("http")),
             ("soloist:job/slack@0.1.0", Some("slack")),
+            ("soloist:job/dns@0.1.0", Some("dns")),
             ("soloist:job/clock@0.1.0", Some("clock")),
             ("soloist:job/random@0.1.3", Some("random")),
             ("soloist:job/metric@0.1.0", Some("metric")),
+            ("soloist:job/secrets@0.1.0", Some("secrets")),
             ("soloist:job/http@0.2.0", None),
             ("wasi:http/incoming-handler@0.2.0", None),
             ("soloist:job/files@0.1.0", None),

@@ -3,19 +3,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::join_all;
 use hickory_net::NetError;
-use hickory_net::client::Client;
-use hickory_net::runtime::TokioRuntimeProvider;
-use hickory_net::tcp::TcpClientStream;
-use hickory_net::udp::UdpClientStream;
-use hickory_net::xfer::{DnsHandle, DnsMultiplexer, DnsRequestSender};
-use hickory_proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Edns, Message, Query, ResponseCode};
-use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption, NSIDPayload};
+use hickory_proto::op::{DnsResponse, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_resolver::TokioResolver;
 
+use super::exchange::{Question, exchange, nsid};
 use crate::arbiter::memory::revision;
 use crate::round::Observation;
 
@@ -27,9 +21,6 @@ pub const MAX_SERVERS: usize = 32;
 
 /// How long looking for a zone's servers may take in all.
 const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// The longest answer over UDP; a longer one is asked for again over TCP.
-const UDP_PAYLOAD: u16 = 1232;
 
 /// A server that can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,47 +105,9 @@ pub async fn ask_all(record: &Name, servers: &[Server], timeout: Duration) -> Ve
 async fn ask(record: &Name, addr: SocketAddr, timeout: Duration) -> Result<Seen, QueryError> {
     let mut name = record.clone();
     name.set_fqdn(true);
-    let answer = match over_udp(question(&name)?, addr, timeout).await {
-        Ok(answer) if !answer.truncation => answer,
-        Ok(_) | Err(NetError::Truncated) => {
-            over_tcp(question(&name)?, addr, timeout).await.map_err(|error| in_words(&error, timeout))?
-        }
-        Err(error) => return Err(in_words(&error, timeout)),
-    };
-    read(&name, &answer)
-}
-
-fn question(name: &Name) -> Result<DnsRequest, QueryError> {
-    let nsid = NSIDPayload::new(Vec::new()).map_err(|error| QueryError::Nonsense(error.to_string()))?;
-    let mut edns = Edns::new();
-    edns.set_max_payload(UDP_PAYLOAD);
-    edns.options_mut().insert(EdnsOption::NSID(nsid));
-    let mut message = Message::query();
-    message.metadata.recursion_desired = false;
-    message.add_query(Query::query(name.clone(), RecordType::TXT));
-    message.set_edns(edns);
-    let mut options = DnsRequestOptions::default();
-    options.recursion_desired = false;
-    Ok(DnsRequest::new(message, options))
-}
-
-async fn over_udp(request: DnsRequest, addr: SocketAddr, timeout: Duration) -> Result<DnsResponse, NetError> {
-    let builder = UdpClientStream::builder(addr, TokioRuntimeProvider::new()).with_timeout(Some(timeout));
-    let mut stream = builder.build();
-    stream.send_message(request).next().await.unwrap_or(Err(NetError::Timeout))
-}
-
-async fn over_tcp(request: DnsRequest, addr: SocketAddr, timeout: Duration) -> Result<DnsResponse, NetError> {
-    let (stream, sender) = TcpClientStream::new(addr, None, Some(timeout), TokioRuntimeProvider::new());
-    let multiplexer = DnsMultiplexer::new(stream.await?, sender).with_timeout(timeout);
-    let (client, background) = Client::<TokioRuntimeProvider>::from_sender(multiplexer);
-    let mut answers = client.send(request);
-    // The background is what moves the bytes; when it is done, what there is of an answer has come.
-    let answer = match select(answers.next(), background).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(((), answer)) => answer.await,
-    };
-    answer.unwrap_or(Err(NetError::Timeout))
+    let question = Question { name, rtype: RecordType::TXT, recursive: false };
+    let answer = exchange(&question, addr, timeout).await.map_err(|error| in_words(&error, timeout))?;
+    read(&question.name, &answer)
 }
 
 /// An error of the network in words. Nothing of it is about a key: plain questions are not signed.
@@ -198,12 +151,8 @@ fn read(name: &Name, answer: &DnsResponse) -> Result<Seen, QueryError> {
         return Err(QueryError::Refused(format!("it does not speak for `{name}` and points elsewhere")));
     }
     values.sort();
-    let nsid = answer.edns.as_ref().and_then(|edns| match edns.option(EdnsCode::NSID)? {
-        EdnsOption::NSID(payload) => Some(String::from_utf8_lossy(payload.as_ref()).into_owned()),
-        _ => None,
-    });
     let observation = Observation { revision: revision(&values), values };
-    Ok(Seen { observation, authoritative, ttl, nsid: nsid.filter(|nsid| !nsid.is_empty()) })
+    Ok(Seen { observation, authoritative, ttl, nsid: nsid(answer) })
 }
 
 /// Finds the zone that holds `record`, and every address of every server of it (port 53), with the system's resolver.

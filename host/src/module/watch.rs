@@ -36,7 +36,7 @@ impl Watch {
     }
 
     /// Watches what this path leads through now. What cannot be watched is left to polling.
-    pub(super) fn follow(&mut self, path: &Path) {
+    pub(crate) fn follow(&mut self, path: &Path) {
         self.follow_directories(entries(path).iter().filter_map(|entry| entry.parent()));
     }
 

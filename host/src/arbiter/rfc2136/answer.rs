@@ -7,6 +7,7 @@ use hickory_proto::rr::{Name, RData, RecordType, TSigner, rdata::TXT};
 
 use super::super::Error;
 use super::super::options::bare;
+use super::super::presentation::code_text;
 use super::message;
 use crate::round::{Observation, Replaced};
 
@@ -119,7 +120,7 @@ pub(super) fn of_query(answer: &DnsResponse, signed: &Signed, asked: &Asked) -> 
             let reason = format!("it failed (SERVFAIL): check in its log that the zone `{zone}` is loaded");
             return Err(Error::Unreachable { place: asked.place.clone(), reason });
         }
-        code => return Err(asked.nonsense(format!("{} to a query for `{record}`", word(code)))),
+        code => return Err(asked.nonsense(format!("{} to a query for `{record}`", code_text(code)))),
     }
     if !answer.authoritative {
         let reason = format!(
@@ -167,7 +168,7 @@ pub(super) fn of_update(answer: &DnsResponse, signed: &Signed, new: &[TXT], aske
     };
     if let Some(reason) = wrong {
         let key = &asked.key;
-        let reason = format!("an answer ({}) that is not signed with the key `{key}`: {reason}", word(code));
+        let reason = format!("an answer ({}) that is not signed with the key `{key}`: {reason}", code_text(code));
         return Ok(Replaced::Unknown(reason));
     }
     Ok(match code {
@@ -176,7 +177,7 @@ pub(super) fn of_update(answer: &DnsResponse, signed: &Signed, new: &[TXT], aske
             Replaced::Conflict
         }
         ResponseCode::ServFail => Replaced::Unknown("the server failed (SERVFAIL)".to_owned()),
-        code => Replaced::Unknown(format!("the answer was {}", word(code))),
+        code => Replaced::Unknown(format!("the answer was {}", code_text(code))),
     })
 }
 
@@ -237,24 +238,6 @@ fn apart(ours: u64, theirs: u64) -> String {
 /// Why a signature was not accepted. hickory asks to file an issue where the signature is simply empty.
 fn why(error: &str) -> String {
     if error.contains("truncated HMACs") { "its signature is empty or cut short".to_owned() } else { error.to_owned() }
-}
-
-/// A response code as servers' logs write it.
-fn word(code: ResponseCode) -> String {
-    match code {
-        ResponseCode::NoError => "NOERROR".to_owned(),
-        ResponseCode::FormErr => "FORMERR".to_owned(),
-        ResponseCode::ServFail => "SERVFAIL".to_owned(),
-        ResponseCode::NXDomain => "NXDOMAIN".to_owned(),
-        ResponseCode::NotImp => "NOTIMP".to_owned(),
-        ResponseCode::Refused => "REFUSED".to_owned(),
-        ResponseCode::YXDomain => "YXDOMAIN".to_owned(),
-        ResponseCode::YXRRSet => "YXRRSET".to_owned(),
-        ResponseCode::NXRRSet => "NXRRSET".to_owned(),
-        ResponseCode::NotAuth => "NOTAUTH".to_owned(),
-        ResponseCode::NotZone => "NOTZONE".to_owned(),
-        code => format!("the code {}", u16::from(code)),
-    }
 }
 
 #[cfg(test)]
@@ -332,7 +315,7 @@ mod tests {
             (ResponseCode::ServFail, "SERVFAIL"),
             (ResponseCode::FormErr, "FORMERR"),
             (ResponseCode::NotImp, "NOTIMP"),
-            (ResponseCode::Unknown(99), "the code 99"),
+            (ResponseCode::Unknown(99), "RCODE99"),
         ] {
             let error =
                 of_query(&answer(|message| message.metadata.response_code = code), &Signed::No, &asked()).unwrap_err();

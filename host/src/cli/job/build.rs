@@ -200,6 +200,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut project = project(folder.path(), "");
         project.build = vec!["soloist-no-such-tool".to_owned()];
-        assert!(make(&project).await.unwrap_err().chain().any(|part| part.to_string().contains("`soloist-no-such-tool`")));
+        assert!(
+            make(&project).await.unwrap_err().chain().any(|part| part.to_string().contains("`soloist-no-such-tool`"))
+        );
     }
 }

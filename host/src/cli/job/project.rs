@@ -66,7 +66,8 @@ impl Project {
 
     fn check(folder: &Path, raw: Raw) -> anyhow::Result<Self> {
         let Raw { name, language, build, output, module } = raw;
-        if name.is_empty() || name.len() > 63 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) {
+        if name.is_empty() || name.len() > 63 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        {
             bail!("`name` has 1 to 63 letters, digits, `-` and `_`");
         }
         if build.is_empty() || build.len() > MAX_WORDS || build[0].is_empty() {

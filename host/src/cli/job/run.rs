@@ -15,7 +15,7 @@ use super::super::signals::Signals;
 use super::load;
 use super::project::Project;
 use crate::capability::slack::SlackConfig;
-use crate::capability::{Granted, Grants, Services, ServicesConfig, http, slack};
+use crate::capability::{Granted, Grants, Services, ServicesConfig, dns, http, slack};
 use crate::config::Config;
 use crate::config::DEFAULT_TIMEOUT;
 use crate::round::{Change, Data, Fence, MAX_DATA_BYTES, Outcome};
@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
     /// Run it as a job of this configuration: with its grants, settings and limits.
-    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["grant_http", "grant_slack", "slack_token_env"])]
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["grant_http", "grant_slack", "grant_dns", "slack_token_env"])]
     config: Option<PathBuf>,
     /// Allow HTTP requests to this origin: `https://api.example.com`, `http://127.0.0.1:8080`. Repeatable.
     #[arg(long, value_name = "ORIGIN")]
@@ -46,6 +46,9 @@ pub struct Args {
     /// Allow messages to this Slack channel: `#ops`. Repeatable.
     #[arg(long, value_name = "CHANNEL")]
     grant_slack: Vec<String>,
+    /// Allow questions to the DNS for this name: `example.com`, `*.example.com`, `*`. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    grant_dns: Vec<String>,
     /// The environment variable that holds the Slack bot token.
     #[arg(long, value_name = "VARIABLE")]
     slack_token_env: Option<String>,
@@ -203,6 +206,8 @@ fn described(what: &What, args: &Args) -> anyhow::Result<Job> {
     let grants = Grants {
         http: granted(&args.grant_http, |origins| http::Grant::of(origins).map_err(Into::into))?,
         slack: granted(&args.grant_slack, |channels| slack::Grant::of(channels).map_err(|error| anyhow!(error)))?,
+        dns: granted(&args.grant_dns, |names| dns::Grant::of(names).map_err(|error| anyhow!(error)))?,
+        ..Grants::default()
     };
     let slack = SlackConfig { token_env: args.slack_token_env.clone(), ..SlackConfig::default() };
     let services = Services::new(&ServicesConfig { slack, ..ServicesConfig::default() }, Path::new("."))?;
@@ -236,12 +241,7 @@ fn granted<T>(named: &[String], grant: impl FnOnce(Vec<&str>) -> anyhow::Result<
 ///
 /// # Errors
 /// The module could not be read, is no job or was not granted what it imports.
-pub async fn once(
-    file: &Path,
-    job: Job,
-    cancel: CancellationToken,
-    format: LogFormat,
-) -> anyhow::Result<ExitCode> {
+pub async fn once(file: &Path, job: Job, cancel: CancellationToken, format: LogFormat) -> anyhow::Result<ExitCode> {
     let engine = Engine::new()?;
     let module = load(&engine, file).await?;
     let capabilities = Arc::new(Granted::new(job.grants, job.services));

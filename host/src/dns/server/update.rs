@@ -9,6 +9,7 @@ use hickory_proto::rr::{DNSClass, LowerName, RData, Record, RecordData, RecordTy
 use super::wire;
 use super::zone::{Change, Node, RrSet, Size, Zone};
 use super::{MAX_BYTES_AT_NAME, MAX_RECORDS, MAX_RECORDS_AT_NAME, MAX_ZONE_BYTES};
+use crate::arbiter::presentation::is_meta;
 
 /// Why an update changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,12 +134,6 @@ fn prescan(zone: &Zone, record: &Record) -> Result<Step, Refusal> {
         },
         _ => refuse(ResponseCode::FormErr, "an update is of another class"),
     }
-}
-
-/// Types that no record has: questions, transactions, and 0.
-fn is_meta(rtype: RecordType) -> bool {
-    let code = u16::from(rtype);
-    code == 0 || code == u16::from(RecordType::OPT) || (128..=255).contains(&code)
 }
 
 /// What this server can answer for: no delegation, no wildcard, no DNAME, nothing that only a signed zone has.

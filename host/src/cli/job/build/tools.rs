@@ -65,8 +65,11 @@ pub(super) fn find(project: &Project) -> anyhow::Result<Tools> {
             need(&project.build, language)?;
             let modules = folder.join("node_modules");
             if !modules.is_dir() {
-                return Err(anyhow!("the packages of the project are not installed: there is no `{}`", modules.display()))
-                    .hint(format!("in `{}`: npm install", shown(folder)));
+                return Err(anyhow!(
+                    "the packages of the project are not installed: there is no `{}`",
+                    modules.display()
+                ))
+                .hint(format!("in `{}`: npm install", shown(folder)));
             }
             Ok(Tools::default())
         }

@@ -11,7 +11,8 @@ macro_rules! files {
     };
 }
 
-const COMMON: &[File] = files!("common": "README.md" = "README.md", "soloist.toml" = "soloist.toml", "job.toml" = "job.toml");
+const COMMON: &[File] =
+    files!("common": "README.md" = "README.md", "soloist.toml" = "soloist.toml", "job.toml" = "job.toml");
 
 /// The world of the languages whose tools import all that it names.
 const WORLD: &str = include_str!("../../../../templates/common/project.wit");
@@ -171,7 +172,8 @@ const fn own(language: Language) -> &'static [File] {
 /// A template's text with the project's names in it.
 fn fill(text: &str, name: &str, language: Language) -> String {
     let facts = language.facts();
-    let setup = facts.setup.map(|setup| format!("\nOnce, for its tools:\n\n    {setup}\n\nThen:\n")).unwrap_or_default();
+    let setup =
+        facts.setup.map(|setup| format!("\nOnce, for its tools:\n\n    {setup}\n\nThen:\n")).unwrap_or_default();
     let quoted: Vec<String> = facts.build.iter().map(|word| format!("\"{word}\"")).collect();
     let imports = match language {
         // `fetch` of JavaScript is `wasi:http`, which its tool adds by itself.
@@ -242,7 +244,12 @@ mod tests {
             for (path, bytes) in project("price-watch", language) {
                 let text = String::from_utf8(bytes).unwrap_or_default();
                 let open = text.find("{{").map(|at| &text[at..(at + 20).min(text.len())]);
-                assert!(!open.is_some_and(|open| open[2..].starts_with(|c: char| c.is_ascii_lowercase()) && open.contains("}}")), "{path}: {open:?}");
+                assert!(
+                    !open.is_some_and(
+                        |open| open[2..].starts_with(|c: char| c.is_ascii_lowercase()) && open.contains("}}")
+                    ),
+                    "{path}: {open:?}"
+                );
             }
         }
     }

@@ -89,7 +89,9 @@ impl Sources {
         let mut paths: Vec<(PathBuf, Metadata)> = Vec::new();
         let mut folders = BTreeSet::new();
         for file in &self.files {
-            folders.insert(file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned());
+            folders.insert(
+                file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned(),
+            );
             paths.extend(file.metadata().ok().map(|data| (file.clone(), data)));
         }
         if let Some(folder) = &self.folder {
@@ -106,13 +108,7 @@ impl Sources {
         Seen { files: self.known.iter().map(|(path, known)| (path.clone(), known.hash)).collect(), folders }
     }
 
-    fn walk(
-        &self,
-        folder: &Path,
-        depth: usize,
-        folders: &mut BTreeSet<PathBuf>,
-        paths: &mut Vec<(PathBuf, Metadata)>,
-    ) {
+    fn walk(&self, folder: &Path, depth: usize, folders: &mut BTreeSet<PathBuf>, paths: &mut Vec<(PathBuf, Metadata)>) {
         folders.insert(folder.to_owned());
         let Ok(entries) = fs::read_dir(folder) else { return };
         for entry in entries.flatten() {

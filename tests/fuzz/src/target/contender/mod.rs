@@ -97,7 +97,7 @@ impl World {
 
     fn end(&mut self, outcome: Outcome) {
         if self.watched.is_running() {
-            self.watched.handle(self.now, Event::Ended(outcome.into()));
+            self.watched.handle(self.now, Event::Ended(outcome));
         }
     }
 
