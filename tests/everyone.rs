@@ -177,6 +177,7 @@ async fn settings_are_read_through_the_standard_interface() {
         summary("(i32.load (i32.const 40))", "(i32.load (i32.const 44))"),
         summary("(i32.const 515)", "(i32.const 4)"),
     );
+    let text = component(&[CONFIG], "urlnone", &body);
     let settings = |text: &str| Arc::new(serde_json::from_str(text).expect("settings"));
     for (given, expected) in [
         (r#"{"url": "https://example.com/"}"#, "https://example.com/"),
@@ -184,7 +185,7 @@ async fn settings_are_read_through_the_standard_interface() {
         (r#"{"other": "x"}"#, "none"),
     ] {
         let report =
-            run_wat(&component(&[CONFIG], "urlnone", &body), Request { settings: settings(given), ..request() });
+            run_wat(&text, Request { settings: settings(given), ..request() });
         let report = report.await;
         assert_eq!((report.outcome, report.message.as_str()), (Outcome::Ok, expected));
     }
