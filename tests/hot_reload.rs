@@ -243,7 +243,8 @@ async fn loads_never_overlap_in_a_process() {
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn a_load_gives_way_to_everything_else() {
-    use soloist::module::{Slot, Source};
+    use soloist::module::Slot;
+    use soloist_tests::toy::origin;
     let (_directory, path) = directory();
     fs::write(&path, "any").unwrap();
     let nice = || {
@@ -252,7 +253,7 @@ async fn a_load_gives_way_to_everything_else() {
         fields.split(' ').nth(16).unwrap().parse::<i32>().unwrap()
     };
     let here = nice();
-    let slot = Slot::start(Source::File(path), Arc::new(move |_| Ok(nice())), soloist_tests::toy::client());
+    let slot = Slot::start(origin(path.to_str().unwrap()), Arc::new(move |_| Ok(nice())));
     until_true("a load", || slot.current().is_some()).await;
     assert_eq!(slot.current().unwrap().value, (here + 10).min(19));
     assert_eq!(nice(), here, "only the loading thread is nicer");

@@ -250,17 +250,17 @@ fn refusal(module: &str, grants: &str) -> LoadError {
 #[test]
 fn what_is_no_job_is_refused_with_what_is_missing() {
     let core = refusal("(module (func (export \"run\")))", "");
-    assert_eq!(core.to_string(), "the module is a core module, and a job is a component");
-    assert!(core.hint().unwrap().contains("wasm-tools component new"));
+    assert!(core.to_string().starts_with("the module is a core module without WIT"), "{core}");
+    assert!(core.hint().unwrap().contains("wasm-tools component embed"));
 
     let preview1 = refusal("(module (import \"wasi_snapshot_preview1\" \"proc_exit\" (func (param i32))))", "");
-    assert!(preview1.hint().unwrap().contains("--adapt wasi_snapshot_preview1.reactor.wasm"));
+    assert!(preview1.hint().unwrap().contains("a program with a `main`"));
 
     let text = refusal("(component\n  (nonsense))", "");
     assert!(text.to_string().contains("cannot be read") && text.to_string().contains("at line 2"), "{text}");
 
     let other = refusal("#!/bin/sh\necho no", "");
-    assert_eq!(other, LoadError::Unrecognised);
+    assert!(matches!(other, LoadError::Unrecognised { .. }), "{other}");
 
     let nothing = refusal("(component)", "");
     assert_eq!(nothing.to_string(), "the file is a WIT package: it describes interfaces, and has no code");

@@ -45,7 +45,8 @@ fn the_host_has_every_interface_and_a_grant_is_named_as_its_interface() {
     // And nothing of this package beside: what a host has, a guest can see.
     let written: BTreeSet<String> = all.iter().map(|(_, interface)| interface.to_string()).collect();
     let has = capability::TABLE.iter().flat_map(|capability| capability.interfaces);
-    let has: BTreeSet<String> = has.filter(|name| name.starts_with("soloist:job/")).map(|name| (*name).to_owned()).collect();
+    let has: BTreeSet<String> =
+        has.filter(|name| name.starts_with("soloist:job/")).map(|name| (*name).to_owned()).collect();
     assert_eq!(has, written);
 }
 
@@ -94,7 +95,9 @@ fn every_item_is_documented() {
             look(format!("{name}.{kind}"), &resolve.types[*id].docs);
             match &resolve.types[*id].kind {
                 TypeDefKind::Record(record) => record.fields.iter().for_each(|f| look(place(&f.name), &f.docs)),
-                TypeDefKind::Variant(variant) => variant.cases.iter().for_each(|case| look(place(&case.name), &case.docs)),
+                TypeDefKind::Variant(variant) => {
+                    variant.cases.iter().for_each(|case| look(place(&case.name), &case.docs))
+                }
                 TypeDefKind::Enum(cases) => cases.cases.iter().for_each(|case| look(place(&case.name), &case.docs)),
                 _ => {}
             }

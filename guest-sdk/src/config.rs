@@ -21,7 +21,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 
-use crate::__bindings::soloist::job::config as host;
+use crate::host::config as host;
 
 /// One setting: a string as it is, a number or boolean as its TOML text, an array or table as JSON. None where there is
 /// no such key.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::{self, Display};
 
 use crate::__bindings::soloist::job::types;
-use crate::{config, http, slack};
+use crate::{config, dns, dns_update, http, metric, secrets, slack, state};
 
 /// Why a run failed. The text goes to the agent's log.
 ///
@@ -65,13 +65,17 @@ impl<E: Error + 'static> From<E> for Failure {
 
 /// Whether this error of ours says that no further attempt can help.
 fn is_final(error: &(dyn Error + 'static)) -> bool {
-    if let Some(error) = error.downcast_ref::<http::Error>() {
-        !error.is_retryable()
-    } else if let Some(error) = error.downcast_ref::<slack::Error>() {
-        !error.is_retryable()
-    } else {
-        error.is::<config::Error>()
+    fn asked<E: Error + 'static>(error: &(dyn Error + 'static), is_retryable: fn(&E) -> bool) -> bool {
+        error.downcast_ref().is_some_and(|error| !is_retryable(error))
     }
+    asked(error, http::Error::is_retryable)
+        || asked(error, slack::Error::is_retryable)
+        || asked(error, dns::Error::is_retryable)
+        || asked(error, dns_update::Error::is_retryable)
+        || error.is::<config::Error>()
+        || error.is::<metric::Error>()
+        || error.is::<secrets::Error>()
+        || error.is::<state::Error>()
 }
 
 impl From<Failure> for types::Failure {
@@ -96,6 +100,9 @@ mod tests {
     fn a_missing_grant_is_final() {
         assert!(matches!(Failure::from(http::Error::Denied("no".to_owned())), Failure::Final(_)));
         assert!(matches!(Failure::from(slack::Error::Denied("no".to_owned())), Failure::Final(_)));
+        assert!(matches!(Failure::from(dns::Error::Denied("no".to_owned())), Failure::Final(_)));
+        assert!(matches!(Failure::from(dns_update::Error::Refused("no".to_owned())), Failure::Final(_)));
+        assert!(matches!(Failure::from(secrets::Error::Denied("no".to_owned())), Failure::Final(_)));
     }
 
     #[test]

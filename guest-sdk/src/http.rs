@@ -32,7 +32,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::__bindings::soloist::job::http as host;
+use crate::host::http as host;
 
 /// Sends a GET request and waits for the whole response, whatever its status.
 ///
@@ -40,6 +40,19 @@ use crate::__bindings::soloist::job::http as host;
 /// There is no response: see [`Error`].
 pub fn get(url: impl Into<String>) -> Result<Response, Error> {
     Request::get(url).send()
+}
+
+/// The certificate chain that a granted `https` origin presents, in DER (RFC 5280), the server's own first; unverified, so that
+/// one that has expired or does not fit can be looked at. Counts as a request.
+///
+/// # Errors
+/// There is no chain: see [`Error`].
+pub fn certificates(origin: &str, timeout: Option<Duration>) -> Result<Vec<Vec<u8>>, Error> {
+    Ok(host::certificates(origin, timeout.map(milliseconds))?)
+}
+
+fn milliseconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }
 
 /// A request that is being put together; [`Request::send`] sends it.
@@ -72,6 +85,16 @@ impl Request {
     /// A PUT request.
     pub fn put(url: impl Into<String>) -> Self {
         Self::new("PUT", url)
+    }
+
+    /// A PATCH request.
+    pub fn patch(url: impl Into<String>) -> Self {
+        Self::new("PATCH", url)
+    }
+
+    /// A HEAD request.
+    pub fn head(url: impl Into<String>) -> Self {
+        Self::new("HEAD", url)
     }
 
     /// A DELETE request.
@@ -117,7 +140,7 @@ impl Request {
             url: self.url,
             headers: self.headers,
             body: self.body.map_err(Error::Invalid)?,
-            timeout_ms: self.timeout.map(|timeout| u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX)),
+            timeout_ms: self.timeout.map(milliseconds),
         };
         let host::Response { status, headers, body, url } = host::fetch(&request)?;
         Ok(Response { status, headers, body, url })
@@ -161,15 +184,17 @@ impl Response {
         })
     }
 
+    /// Whether its status is one of success (200 to 299).
+    pub const fn is_success(&self) -> bool {
+        matches!(self.status, 200..=299)
+    }
+
     /// This response, if its status is one of success (200 to 299).
     ///
     /// # Errors
     /// [`Error::Unexpected`]: any other status.
     pub fn success(self) -> Result<Self, Error> {
-        match self.status {
-            200..=299 => Ok(self),
-            status => Err(Error::Unexpected(format!("status {status}"))),
-        }
+        if self.is_success() { Ok(self) } else { Err(Error::Unexpected(format!("status {}", self.status))) }
     }
 }
 

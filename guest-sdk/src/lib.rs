@@ -14,21 +14,48 @@
 //! ```
 //!
 //! The summary that [`job!`]'s function returns is one line for people; a [`Failure`] says whether another attempt can
-//! help, and `?` makes one of any error. Each capability is a module here: [`log`], [`config`], [`http`], [`slack`]. A
-//! component imports only what its job uses, and needs the grant of that name in the configuration; `log` and `config` are
-//! granted to every job.
+//! help, and `?` makes one of any error. Each capability is a module here: [`log`], [`config`], [`clock`], [`random`], [`metric`]
+//! and [`state`] are granted to every job; [`http`], [`secrets`], [`slack`], [`dns`] and [`dns_update`] need the grant of that
+//! name in the configuration. A component imports only what its job uses.
 //!
-//! A job is a package of its own with `crate-type = ["cdylib"]`, built by
-//! `cargo build --release --target wasm32-wasip2`. The capabilities exist inside a run only: calling one on the machine that
-//! builds the job, in a unit test for instance, panics. Keep what is worth a unit test in functions of its own that take what
-//! a capability gave; see `jobs/canary-rust`.
+//! A job is a package of its own with `crate-type = ["cdylib"]`: `soloist job new NAME --lang rust` writes one, and
+//! `soloist job build` builds it.
+//!
+//! # Tests
+//!
+//! A job's function runs by plain `cargo test` on a host for tests, which answers as the test says and tells what was asked of
+//! it:
+//!
+//! ```
+//! # use soloist_sdk::{Context, Failure, config, http};
+//! # fn run(_: Context) -> Result<String, Failure> {
+//! #     let url = config::get("url").ok_or_else(|| Failure::final_("the setting `url` is missing"))?;
+//! #     Ok(format!("the service answered {}", http::get(url)?.status))
+//! # }
+//! use soloist_sdk::test::Host;
+//!
+//! let url = "https://example.com/health";
+//! let ran = Host::new().config("url", url).respond(url, 503, "").run(run);
+//! assert_eq!(ran.result, Ok("the service answered 503".to_owned()));
+//! assert_eq!(ran.requests[0].url, url);
+//! ```
 
+pub mod clock;
 pub mod config;
 mod context;
+pub mod dns;
+pub mod dns_update;
 mod failure;
+mod host;
 pub mod http;
 pub mod log;
+pub mod metric;
+pub mod random;
+pub mod secrets;
 pub mod slack;
+pub mod state;
+#[cfg(not(target_family = "wasm"))]
+pub mod test;
 
 pub use context::Context;
 pub use failure::Failure;

@@ -10,7 +10,7 @@
 //!
 //! The host cuts a message longer than 8 KiB and keeps at most 1,000 lines a run.
 
-use crate::__bindings::soloist::job::log as host;
+use crate::host::log as host;
 
 pub use crate::{__debug as debug, __error as error, __info as info, __trace as trace, __warn as warn};
 

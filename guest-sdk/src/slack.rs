@@ -10,15 +10,20 @@
 //!             { "type": "section", "text": { "type": "mrkdwn", "text": "*1,204* rows imported" } }
 //!         ]))
 //!         .post()?;
+//!     // With a bot token, a message can be replied to and replaced.
+//!     if let Some(posted) = slack::post("#ops", "the import runs")? {
+//!         slack::Message::new("#ops", "half of it is done").reply_to(&posted).post()?;
+//!         slack::Message::new("#ops", "the import is done").update(&posted)?;
+//!     }
 //!     Ok(())
 //! }
 //! ```
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::__bindings::soloist::job::slack as host;
+use crate::host::slack as host;
 
 /// Posts a text to a channel. Gives where it stands, if Slack tells it: with a bot token, not with a webhook.
 ///
@@ -39,7 +44,9 @@ pub struct Message {
 }
 
 /// Where a message stands that was posted with a bot token: what an update and a reply need.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// It serializes, so that it can be kept in the job's [state](crate::state).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posted {
     /// The channel's id.
     pub channel: String,
@@ -70,9 +77,21 @@ impl Message {
     /// # Errors
     /// The message was not posted, or may not have been: see [`Error`].
     pub fn post(self) -> Result<Option<Posted>, Error> {
+        Ok(host::post(&self.finish()?)?.map(Into::into))
+    }
+
+    /// Replaces the text and the blocks of a message that was posted before. Needs a bot token.
+    ///
+    /// # Errors
+    /// It was not replaced, or may not have been: see [`Error`].
+    pub fn update(self, posted: &Posted) -> Result<Posted, Error> {
+        let posted = host::Posted { channel: posted.channel.clone(), ts: posted.ts.clone() };
+        Ok(host::update(&posted, &self.finish()?)?.into())
+    }
+
+    fn finish(self) -> Result<host::Message, Error> {
         let blocks = self.blocks.transpose().map_err(Error::Invalid)?;
-        let message = host::Message { channel: self.channel, text: self.text, blocks, thread: self.thread };
-        Ok(host::post(&message)?.map(|host::Posted { channel, ts }| Posted { channel, ts }))
+        Ok(host::Message { channel: self.channel, text: self.text, blocks, thread: self.thread })
     }
 }
 
@@ -114,6 +133,13 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+impl From<host::Posted> for Posted {
+    fn from(posted: host::Posted) -> Self {
+        let host::Posted { channel, ts } = posted;
+        Self { channel, ts }
+    }
+}
 
 impl From<host::Error> for Error {
     fn from(error: host::Error) -> Self {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use soloist::cli::{Cli, log, output};
+use soloist::cli::{Cli, dumps, log, output};
 
 fn main() -> ExitCode {
     let cli = match Cli::from_arguments() {
@@ -10,6 +10,7 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let format = cli.log_format;
+    dumps::switch_off();
     let done = log::start(format).and_then(|()| match cli.alone() {
         Some(done) => done,
         None => tokio::runtime::Runtime::new()?.block_on(cli.execute()),

@@ -1,7 +1,7 @@
 //! One simulated agent: the real contender, its clocks, its run, and what waits for it while it stands still.
 
 use soloist::round::contender::{Contender, Now};
-use soloist::round::{Fence, Outcome};
+use soloist::round::{Data, Fence, Outcome};
 
 use crate::clock::Clock;
 use crate::history::Start;
@@ -19,6 +19,10 @@ pub(crate) struct Agent {
     /// The exchange under way: its number, and what was asked.
     pub(crate) exchange: Option<(u64, Question)>,
     pub(crate) run: Option<Run>,
+    /// The module that it holds.
+    pub(crate) module: &'static str,
+    /// It is broken: it keeps the job's text to itself.
+    pub(crate) hoard: Option<Data>,
     /// It has no module before then.
     pub(crate) without_until: u64,
     pub(crate) cut_off_until: u64,
@@ -36,6 +40,8 @@ pub(crate) struct Agent {
 pub(crate) struct Run {
     pub(crate) number: u64,
     pub(crate) fence: Fence,
+    /// The job's text that it was handed.
+    pub(crate) data: Option<Data>,
     /// In true time.
     pub(crate) lease_until: u64,
 }

@@ -37,6 +37,16 @@ pub(crate) enum Broken {
     CountsFromTheEnd,
     /// What an operator or others wrote is dropped.
     Forgetful,
+    /// A run that failed leaves a text.
+    CommitsFailures,
+    /// A claim drops the job's text.
+    DropsState,
+    /// A run is handed the text that its agent knows, not the one in the claim.
+    OldState,
+    /// A run that is stopped writes its text nevertheless, beside whatever stands there.
+    CommitsAlone,
+    /// Some agents claim with whatever module they hold.
+    AnyModule,
     /// An agent sleeps for a minute too long.
     Oversleeps,
     /// The contender is never told that a run has ended.
@@ -49,7 +59,7 @@ pub(crate) enum Broken {
 
 impl Broken {
     /// All of them, each with the checker that must catch it.
-    pub(crate) const ALL: [(Self, &'static str); 22] = [
+    pub(crate) const ALL: [(Self, &'static str); 28] = [
         (Self::UnconditionalWrite, "rising_fences"),
         (Self::UnconditionalWrite, "unique_writes"),
         (Self::CompareThenWrite, "one_start_a_fence"),
@@ -68,6 +78,12 @@ impl Broken {
         (Self::AlwaysRepeats, "at_most_once"),
         (Self::CountsFromTheEnd, "no_drift"),
         (Self::Forgetful, "control_kept"),
+        (Self::UnconditionalEnd, "state_kept"),
+        (Self::CommitsFailures, "state_kept"),
+        (Self::DropsState, "state_kept"),
+        (Self::OldState, "state_kept"),
+        (Self::CommitsAlone, "state_kept"),
+        (Self::AnyModule, "same_module"),
         (Self::Oversleeps, "no_round_waits"),
         (Self::Deaf, "progress"),
         (Self::Restless, "calm"),

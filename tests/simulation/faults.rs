@@ -86,7 +86,9 @@ pub(crate) enum Fault {
     Edited,
     /// A hand, or an agent that knows nothing of fences, writes a plain record.
     Plain,
-    /// An operator pauses, resumes or triggers the job.
+    /// An agent gets another module, where all are to run the same one.
+    Swapped,
+    /// An operator pauses, resumes or triggers the job, or says which module is to run.
     Steered,
 }
 
@@ -133,6 +135,7 @@ const NAMES: [&str; KINDS] = [
     "two records by hand",
     "edited by hand",
     "plain by hand",
+    "other modules",
     "steered by an operator",
 ];
 

@@ -1,7 +1,7 @@
 //! What happens in a simulation, as the checkers see it: with the true time, which no agent knows.
 
-use soloist::round::contender::{Halt, Notice};
-use soloist::round::{Fence, Outcome, Record, Unreadable};
+use soloist::round::contender::{Ended, Halt, Notice};
+use soloist::round::{Data, Fence, Record, Unreadable};
 
 /// One start of one agent: a process that crashed comes back as another one.
 pub(crate) type Start = usize;
@@ -30,8 +30,8 @@ pub(crate) enum Happening {
     Steered { old: Record, new: Record },
     /// A hand changed what stands at the arbiter: now it is this, or nothing, or no record.
     Hand { stands: Result<Option<Record>, Unreadable> },
-    /// A run was started; its lease stands until then.
-    Started { agent: Start, fence: Fence, lease_until: u64 },
+    /// A run was started and handed the job's text; its lease stands until then.
+    Started { agent: Start, fence: Fence, lease_until: u64, data: Option<Data> },
     /// The lease of the run of this agent was extended.
     Extended { agent: Start, lease_until: u64 },
     /// The run of this agent is no more.
@@ -55,7 +55,7 @@ pub(crate) struct Written {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stopped {
     /// By itself.
-    Ended(Outcome),
+    Ended(Ended),
     /// The contender stopped it.
     Halted(Halt),
     /// Its agent crashed.

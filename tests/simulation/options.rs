@@ -7,6 +7,9 @@ use soloist::round::{Form, Outcome, Schedule, Seal, SealKey};
 
 use crate::clock::Clocks;
 
+/// The modules that agents hold; where all hold the same one, the first.
+pub(crate) const MODULES: [&str; 2] = ["0123456789ab", "ba9876543210"];
+
 /// The second of the Unix epoch at which every simulation begins.
 pub(crate) const EPOCH: u64 = 1_800_000_000;
 
@@ -26,6 +29,8 @@ pub(crate) struct Options {
     /// Whether the record is signed; then no hand writes it.
     pub(crate) is_sealed: bool,
     pub(crate) settle: Option<Settle>,
+    /// Whether agents, of which some hold another module, wait for the one that the record names.
+    pub(crate) same_module: bool,
     pub(crate) attempts: u32,
     pub(crate) backoff_ms: u64,
     pub(crate) spread_ms: u64,
@@ -77,7 +82,9 @@ pub(crate) struct Chances {
     pub(crate) stubborn: u32,
     /// Of a hand that changes the record, each second.
     pub(crate) hand: u32,
-    /// Of an operator who pauses, resumes or triggers the job, each second.
+    /// Of an agent, each second: it gets the other module.
+    pub(crate) swap: u32,
+    /// Of an operator who pauses, resumes or triggers the job, or says which module is to run, each second.
     pub(crate) operator: u32,
     /// Of a run.
     pub(crate) retry: u32,
@@ -116,6 +123,13 @@ impl Options {
         if clocks != Clocks::Wild {
             chances.jump = 0;
         }
+        // Of its own, so that all else is what this seed always stood for.
+        let mut own = SmallRng::seed_from_u64(seed ^ 0x6d6f_6475_6c65);
+        let same_module = !is_sealed && own.random_bool(0.1);
+        if same_module {
+            chances.swap = pick(&mut own, &[0, 20, 100]);
+            chances.operator = chances.operator.max(pick(&mut own, &[10, 50]));
+        }
         Self {
             seed,
             agents: rng.random_range(2..=most),
@@ -131,6 +145,7 @@ impl Options {
             start_deadline_ms: rng.random_bool(0.2).then(|| pick(&mut rng, &[2_000, every * 500, every * 3_000])),
             is_sealed,
             settle: None,
+            same_module,
             attempts: rng.random_range(1..=4),
             backoff_ms: pick(&mut rng, &[0, 500, 1_000, 2_000]),
             spread_ms: pick(&mut rng, &[0, 0, 50, 200]),
@@ -162,6 +177,7 @@ impl Options {
             start_deadline_ms: None,
             is_sealed: false,
             settle: None,
+            same_module: false,
             attempts: 3,
             backoff_ms: 1_000,
             spread_ms,
@@ -221,6 +237,7 @@ impl Options {
             missed: self.missed,
             start_deadline_ms: self.start_deadline_ms,
             settle: self.settle,
+            same_module: self.same_module,
             seal: self.seal(),
             attempts: self.attempts,
             backoff: Backoff { base_ms: self.backoff_ms, cap_ms: 4 * self.backoff_ms },
@@ -340,6 +357,7 @@ impl Chances {
             jump: up_to(50),
             outage: up_to(50),
             stubborn: up_to(30),
+            swap: 0,
             operator: if rng.random_bool(0.3) { rng.random_range(1..=100) } else { 0 },
             // A hand keeps away from due times by more than the clocks are apart, and seals nothing.
             hand: if has_hands && rng.random_bool(0.2) { rng.random_range(1..=60) } else { 0 },

@@ -265,6 +265,7 @@ impl World {
             self.faults.count(Fault::ClockDrifts);
         }
         let rules = self.rules(slot);
+        let module = self.draw_module();
         let seed = self.rng.random();
         let now = clock.now(self.now);
         let agent = Agent {
@@ -275,6 +276,8 @@ impl World {
             arrived: 0,
             exchange: None,
             run: None,
+            module,
+            hoard: None,
             without_until: 0,
             cut_off_until: 0,
             is_paused: false,
@@ -285,6 +288,7 @@ impl World {
         };
         self.agents[slot] = Some(agent);
         self.tell(&Happening::Began { agent: start, id });
+        self.hinder_by_its_module(start);
         self.bring(slot, start, News::Module);
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use soloist::module::{LoadError, Loader, Slot, Source};
+use soloist::module::{Access, LoadError, Loader, Origin, Slot, Source, Trust};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,8 +35,7 @@ impl Toy {
 
     /// Starts a slot of toys.
     pub fn slot(&self, source: &str) -> Slot<String> {
-        let source = Source::parse(source, "/".as_ref()).expect("a source");
-        Slot::start(source, self.loader(), client())
+        Slot::start(origin(source), self.loader())
     }
 
     /// All texts that were loaded or refused, in order.
@@ -68,6 +67,16 @@ impl Log {
         assert!(!text.contains("panic"), "told to panic");
         if text.starts_with("bad") { Err(format!("`{text}` is no module").into()) } else { Ok(text) }
     }
+}
+
+/// A source that anything is taken from, without credentials, and with little patience.
+///
+/// # Panics
+/// It is no source.
+pub fn origin(source: &str) -> Origin {
+    let source = Source::parse(source, "/".as_ref()).expect("a source");
+    let access = Access { timeout: Duration::from_secs(10), docker: None, ..Access::new(client()) };
+    Origin { source, trust: Trust::default(), access }
 }
 
 /// The client that modules are downloaded with.

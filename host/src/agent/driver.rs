@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -16,13 +16,16 @@ use crate::arbiter::clock::Clock;
 use crate::arbiter::{self, Arbiter};
 use crate::clock::{boot_ms, wall_ms};
 use crate::config::Job;
-use crate::module::{Loaded, Slot};
+use crate::module::{Loaded, Slot, Trouble};
 use crate::round::contender::{Action, Contender, Ended, Event, Halt, Now};
 use crate::round::{Data, Fence, Outcome};
 use crate::runtime::{self, Lease, Prepared, Report, Request};
 
 /// The longest sleep at a time: timers stand still while the machine sleeps, the clock of a lease does not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// How long a driver that is retired waits for its arbiter, once nothing runs.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// One job's loop.
 pub(super) struct Driver {
@@ -35,12 +38,16 @@ pub(super) struct Driver {
     contender: Contender,
     reporter: Reporter,
     metrics: Arc<Metrics>,
+    refusals: u64,
+    trouble: Option<Arc<Trouble>>,
     exchange: Option<BoxFuture<'static, Event>>,
     run: Option<Run>,
     /// The module that the contender was told of last, and the one that stands in its last claim: the record must not
     /// say one thing and another one run.
     told: Option<Arc<Loaded<Prepared>>>,
     claimed: Option<Arc<Loaded<Prepared>>>,
+    /// Since when there is nothing left to do but to hear from the arbiter.
+    retired: Option<Instant>,
 }
 
 /// The run under way.
@@ -78,10 +85,13 @@ impl Driver {
             contender,
             reporter,
             metrics,
+            refusals: 0,
+            trouble: None,
             exchange: None,
             run: None,
             told: None,
             claimed: None,
+            retired: None,
         }
     }
 
@@ -89,6 +99,7 @@ impl Driver {
     pub(super) async fn run(mut self) {
         loop {
             let changed = self.slot.changed();
+            self.count_refusals();
             self.told = self.slot.current();
             let digest = self.told.as_ref().map(|module| module.digest.short());
             self.contender.handle(self.now(), Event::Module(digest));
@@ -97,10 +108,15 @@ impl Driver {
             if !self.act() {
                 return;
             }
+            if self.is_given_up(asked) {
+                tracing::warn!("the arbiter does not answer: leaving what was to be written to the end of the lease");
+                return self.halt();
+            }
             let wait = self
                 .contender
                 .poll_timeout()
                 .map_or(LONGEST_SLEEP, |at| Duration::from_millis(at.saturating_sub(boot_ms())).min(LONGEST_SLEEP));
+            let wait = if self.retired.is_some() { wait.min(LAST_WORDS / 5) } else { wait };
             let event = tokio::select! {
                 event = polled(&mut self.exchange) => { self.exchange = None; self.answered(&event); event }
                 ended = ended(&mut self.run) => {
@@ -114,6 +130,25 @@ impl Driver {
             };
             self.contender.handle(self.now(), event);
         }
+    }
+
+    /// Counts modules that were refused since the last look, and a source that gives none.
+    fn count_refusals(&mut self) {
+        let (refusals, trouble) = (self.slot.counters().refusals, self.slot.trouble());
+        let is_new = trouble.is_some() && trouble != self.trouble;
+        for _ in self.refusals..refusals + u64::from(is_new) {
+            self.metrics.refused_a_module(&self.job.name);
+        }
+        (self.refusals, self.trouble) = (refusals, trouble);
+    }
+
+    /// Whether it has waited long enough for the end of what is to be retired.
+    fn is_given_up(&mut self, asked: Stop) -> bool {
+        if asked != Stop::Retire || self.run.is_some() {
+            self.retired = None;
+            return false;
+        }
+        self.retired.get_or_insert_with(Instant::now).elapsed() >= LAST_WORDS
     }
 
     /// The time to go by. It may jump, above all at an answer that shows the arbiter's.
@@ -253,7 +288,7 @@ async fn ended(run: &mut Option<Run>) -> Ended {
 const fn stop_event(stop: Stop) -> Event {
     match stop {
         Stop::No => Event::Time,
-        Stop::Finish => Event::Stop,
+        Stop::Finish | Stop::Retire => Event::Stop,
         Stop::GiveBack => Event::GiveBack,
     }
 }

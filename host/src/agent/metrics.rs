@@ -4,8 +4,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::http::{StatusCode, header};
@@ -23,7 +23,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::StartError;
 use crate::arbiter::Arbiter;
 use crate::arbiter::clock::Clock;
-use crate::capability::metric::Figures;
+use crate::capability::{Denials, Services};
+use crate::clock::wall_ms;
 use crate::round::contender::{Event, Notice};
 use crate::round::{Outcome, Replaced};
 
@@ -38,7 +39,9 @@ type Labels<const N: usize> = [(&'static str, String); N];
 /// The numbers of one agent.
 pub(super) struct Metrics {
     registry: Registry,
-    clocks: Vec<Arc<Clock>>,
+    clocks: Mutex<Vec<Arc<Clock>>>,
+    config_taken: Gauge,
+    config_time: Gauge<f64, AtomicU64>,
     skew: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     reads: Family<Labels<2>, Counter>,
     replacements: Family<Labels<2>, Counter>,
@@ -46,24 +49,18 @@ pub(super) struct Metrics {
     late: Family<Labels<1>, Histogram>,
     runs: Family<Labels<2>, Counter>,
     lost: Family<Labels<1>, Counter>,
+    refused: Family<Labels<1>, Counter>,
+    denials: Denials,
 }
 
 impl Metrics {
     /// Nothing has happened yet. What has one series a job begins at 0, so that its first event is seen as a change.
-    pub(super) fn new<'a>(
-        jobs: impl Iterator<Item = &'a str>,
-        arbiters: impl Iterator<Item = &'a Arc<dyn Arbiter>>,
-        figures: Figures,
-    ) -> Self {
-        let mut clocks: Vec<Arc<Clock>> = Vec::new();
-        for clock in arbiters.filter_map(|arbiter| arbiter.clock()) {
-            if !clocks.iter().any(|known| Arc::ptr_eq(known, &clock)) {
-                clocks.push(clock);
-            }
-        }
+    pub(super) fn new(services: &Services) -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix("soloist"),
-            clocks,
+            clocks: Mutex::default(),
+            config_taken: Gauge::default(),
+            config_time: Gauge::default(),
             skew: Family::default(),
             reads: Family::default(),
             replacements: Family::default(),
@@ -71,19 +68,50 @@ impl Metrics {
             late: Family::new_with_constructor(|| Histogram::new(LATE)),
             runs: Family::default(),
             lost: Family::default(),
+            refused: Family::default(),
+            denials: services.denials().clone(),
         };
         metrics.register();
-        metrics.registry.register_collector(Box::new(figures));
-        for job in jobs {
-            drop(metrics.won.get_or_create(&of(job)));
-            drop(metrics.late.get_or_create(&of(job)));
-            drop(metrics.lost.get_or_create(&of(job)));
-        }
+        metrics.registry.register_collector(Box::new(services.figures().clone()));
+        metrics.configured(true);
         metrics
+    }
+
+    /// A job begins, or goes on: what has one series a job begins at 0.
+    pub(super) fn begin(&self, job: &str) {
+        drop(self.won.get_or_create(&of(job)));
+        drop(self.late.get_or_create(&of(job)));
+        drop(self.lost.get_or_create(&of(job)));
+        drop(self.refused.get_or_create(&of(job)));
+    }
+
+    /// The clocks of these arbiters are shown from now on, and no others.
+    pub(super) fn keep_clocks<'a>(&self, arbiters: impl Iterator<Item = &'a Arc<dyn Arbiter>>) {
+        let mut clocks: Vec<Arc<Clock>> = Vec::new();
+        for clock in arbiters.filter_map(|arbiter| arbiter.clock()) {
+            if !clocks.iter().any(|known| Arc::ptr_eq(known, &clock)) {
+                clocks.push(clock);
+            }
+        }
+        self.skew.clear();
+        *self.clocks.lock().unwrap_or_else(PoisonError::into_inner) = clocks;
+    }
+
+    /// A configuration was read, and taken or not.
+    pub(super) fn configured(&self, is_taken: bool) {
+        self.config_taken.set(i64::from(is_taken));
+        if is_taken {
+            #[expect(clippy::cast_precision_loss, reason = "a millisecond in the age of the Earth is not missed")]
+            self.config_time.set(wall_ms() as f64 / 1000.0);
+        }
     }
 
     fn register(&mut self) {
         let registry = &mut self.registry;
+        let taken = "Whether the configuration that was read last was taken: 1, or 0 where an older one is gone by";
+        registry.register("config_last_reload_successful", taken, self.config_taken.clone());
+        let time = "When a configuration was taken last, in seconds since the Unix epoch";
+        registry.register("config_last_reload_success_timestamp_seconds", time, self.config_time.clone());
         let skew = "How far this machine's clock is ahead of the arbiter's; 0 where it can be right";
         registry.register("clock_skew_seconds", skew, self.skew.clone());
         registry.register("reads", "Reads of the record at the arbiter", self.reads.clone());
@@ -92,6 +120,12 @@ impl Metrics {
         registry.register("late_seconds", "How long after its due time a round was won", self.late.clone());
         registry.register("runs", "Runs that ended, by how", self.runs.clone());
         registry.register("leases_lost", "Runs stopped because their lease was lost", self.lost.clone());
+        registry.register(
+            "modules_refused",
+            "Modules that were refused, or could not be fetched",
+            self.refused.clone(),
+        );
+        registry.register("denials", "What runs asked of a capability and were not granted", self.denials.clone());
     }
 
     /// A read or a replacement has its outcome.
@@ -130,8 +164,13 @@ impl Metrics {
         self.lost.get_or_create(&of(job)).inc();
     }
 
+    /// A module was refused, or could not be fetched.
+    pub(super) fn refused_a_module(&self, job: &str) {
+        self.refused.get_or_create(&of(job)).inc();
+    }
+
     fn text(&self) -> Result<String, fmt::Error> {
-        for clock in &self.clocks {
+        for clock in self.clocks.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             let labels = [("arbiter", clock.place().to_owned())];
             #[expect(clippy::cast_precision_loss, reason = "a millisecond in the age of the Earth is not missed")]
             self.skew.get_or_create(&labels).set(clock.ahead_ms() as f64 / 1000.0);
@@ -188,11 +227,17 @@ fn response(text: Result<String, fmt::Error>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capability::ServicesConfig;
     use crate::round::{Fence, Observation, Revision};
 
     #[test]
     fn every_number_stands_under_its_job_and_outcome() {
-        let metrics = Metrics::new(["canary", "idle"].into_iter(), [].into_iter(), Figures::default());
+        let services = Services::new(&ServicesConfig::default(), std::path::Path::new("")).unwrap();
+        let metrics = Metrics::new(&services);
+        metrics.begin("canary");
+        metrics.begin("idle");
+        services.denials().get_or_create(&[("job", "canary".to_owned()), ("capability", "http".to_owned())]).inc();
+        metrics.refused_a_module("canary");
         metrics.exchanged("canary", &Event::Read(Ok(Observation::absent())));
         metrics.exchanged("canary", &Event::Read(Err("out of reach".to_owned())));
         metrics.exchanged("canary", &Event::Replaced(Ok(Replaced::Applied(Revision::Absent))));
@@ -215,6 +260,9 @@ mod tests {
             "soloist_late_seconds_count{job=\"canary\"} 1",
             "soloist_runs_total{job=\"canary\",outcome=\"ok\"} 1",
             "soloist_leases_lost_total{job=\"canary\"} 1",
+            "soloist_modules_refused_total{job=\"canary\"} 1",
+            "soloist_modules_refused_total{job=\"idle\"} 0",
+            "soloist_denials_total{job=\"canary\",capability=\"http\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in:\n{text}");
         }

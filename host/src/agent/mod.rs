@@ -3,9 +3,11 @@
 //! One loop a job: a job that hangs, traps or floods its output delays no other. Runs are on threads of their own.
 
 mod driver;
+mod follow;
 mod identity;
 mod metrics;
 mod report;
+mod supervisor;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,11 +16,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hickory_proto::rr::Name;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tracing::Instrument as _;
 
 pub use identity::new_id;
 pub use report::hint;
+pub use supervisor::Reload;
 
 use crate::arbiter::Arbiter;
 use crate::arbiter::memory::Memory;
@@ -28,11 +29,11 @@ use crate::capability::dns_update::Zone;
 use crate::capability::http::Clients;
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
-use crate::module::{self, Digest, Loader, Slot};
+use crate::module::{self, Access, Digest, Loader, Origin, Source};
 use crate::round::Form;
 use crate::runtime::{Compiler, Engine, LoadError, Prepared};
-use driver::Driver;
 use metrics::Metrics;
+use supervisor::{Supervisor, Tools};
 
 /// How far an agent is asked to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +42,8 @@ pub enum Stop {
     No,
     /// Take no more rounds; runs under way may end.
     Finish,
+    /// The same of one job; once nothing runs, an arbiter that gives no answer is not waited for any longer.
+    Retire,
     /// Give back what is under way.
     GiveBack,
 }
@@ -211,12 +214,48 @@ fn loader(engine: &Engine, compiler: &Compiler, services: &Services, job: &confi
     })
 }
 
-/// The client that fetches modules.
+/// What modules are reached with, but for pointers at the arbiter.
 ///
 /// # Errors
 /// TLS cannot be set up.
-pub fn module_client(services: &Services) -> Result<reqwest::Client, reqwest::Error> {
-    services.clients().another(module::client)
+pub fn module_access(services: &Services) -> Result<Access, reqwest::Error> {
+    services.clients().another(module::client).map(Access::new)
+}
+
+/// Where a job's modules come from. A pointer in the arbiter's zone is read by the arbiter's means: at the primary, and signed.
+///
+/// # Errors
+/// The pointer cannot be read there.
+pub fn origin(config: &Config, job: &config::Job, access: &Access) -> Result<Origin, StartError> {
+    let mut access = access.clone();
+    if let Source::Pointer(pointer) = &job.module
+        && pointer.server().is_none()
+    {
+        access.pointer = reader(config, &job.name, pointer.name())?;
+    }
+    Ok(Origin { source: job.module.clone(), trust: job.trust.clone(), access })
+}
+
+/// Where the modules of a configuration's jobs come from, by the job's name.
+///
+/// # Errors
+/// As of [`origin`].
+fn origins(config: &Config, access: &Access) -> Result<HashMap<String, Origin>, StartError> {
+    config.jobs.iter().map(|job| Ok((job.name.clone(), origin(config, job, access)?))).collect()
+}
+
+/// Who reads a name in the arbiter's zone; none where there is no such zone, or the name is not in it.
+fn reader(config: &Config, job: &str, name: &Name) -> Result<Option<Arc<dyn Arbiter>>, StartError> {
+    if !config.arbiter.zone().is_some_and(|zone| zone.zone_of(name)) {
+        return Ok(None);
+    }
+    if let config::Arbiter::Rfc2136 { server, zone, key, ttl, timeout } = &config.arbiter {
+        let (server, zone, key) = (server.clone(), zone.clone(), key.clone());
+        let options = rfc2136::Options { server, zone, record: name.clone(), key, ttl: *ttl, timeout: *timeout };
+        let invalid = |error| StartError::Arbiter { job: job.to_owned(), error };
+        return Ok(Some(Arc::new(Rfc2136::new(options).map_err(invalid)?)));
+    }
+    Ok(powerdns(config, job, name)?.map(|arbiter| Arc::new(arbiter) as Arc<dyn Arbiter>))
 }
 
 /// The store of a configuration; none, and a word of warning, where it cannot be had: it is no reason not to run.
@@ -236,48 +275,39 @@ pub fn store(config: &config::Store) -> Option<module::Store> {
         .ok()
 }
 
-/// Runs an agent until it is stopped; modules are made by this compiler. `true` when every job's loop ended in order.
+/// Runs an agent until it is stopped, by one configuration; modules are made by this compiler. `true` when every job's loop ended in
+/// order.
 ///
 /// # Errors
 /// It cannot start. Once started, trouble with an arbiter, a module or a job is logged, and the agent goes on.
-pub async fn run(config: Config, compiler: Compiler, mut stop: watch::Receiver<Stop>) -> Result<bool, StartError> {
+pub async fn run(config: Config, compiler: Compiler, stop: watch::Receiver<Stop>) -> Result<bool, StartError> {
+    run_and_reload(config, compiler, None, stop).await
+}
+
+/// As [`run`], and goes by another configuration where there is one that can be gone by.
+///
+/// # Errors
+/// As of [`run`].
+pub async fn run_and_reload(
+    config: Config,
+    compiler: Compiler,
+    reload: Option<Reload>,
+    stop: watch::Receiver<Stop>,
+) -> Result<bool, StartError> {
     let engine = Engine::new().map_err(|error| StartError::Engine(error.into()))?;
     let services = Services::new(&config.services, &config.base).map_err(|error| StartError::Services(error.into()))?;
-    let mut arbiters = arbiters(&config)?;
+    let arbiters = arbiters(&config)?;
     services.set_zone(zone(&config, &arbiters));
-    let client = module_client(&services).map_err(|error| StartError::Services(error.into()))?;
-    let id = new_id(&config.agent.name);
-    let metrics = Arc::new(Metrics::new(
-        config.jobs.iter().map(|job| job.name.as_str()),
-        arbiters.values(),
-        services.figures().clone(),
-    ));
+    let access = module_access(&services).map_err(|error| StartError::Services(error.into()))?;
+    let origins = origins(&config, &access)?;
+    let metrics = Arc::new(Metrics::new(&services));
+    metrics.keep_clocks(arbiters.values());
     let _serving = match config.agent.metrics {
         Some(address) => Some(metrics::serve(address, Arc::clone(&metrics)).await?),
         None => None,
     };
-    let mut drivers = JoinSet::new();
-    for job in &config.jobs {
-        let Some(arbiter) = arbiters.remove(&job.name) else { continue };
-        announce(job, arbiter.as_ref(), &id);
-        let span = tracing::info_span!("job", job = %job.name);
-        let slot = span
-            .in_scope(|| Slot::start(job.module.clone(), loader(&engine, &compiler, &services, job), client.clone()));
-        let driver = Driver::new(job.clone(), id.clone(), arbiter, slot, stop.clone(), Arc::clone(&metrics));
-        drivers.spawn(driver.run().instrument(span));
-    }
-    if config.jobs.is_empty() {
-        tracing::warn!("the configuration has no job: there is nothing to do but wait");
-        let _ = stop.wait_for(|stop| *stop != Stop::No).await;
-    }
-    let mut orderly = true;
-    while let Some(ended) = drivers.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(%error, "a job's loop broke off; the other jobs go on");
-            orderly = false;
-        }
-    }
-    Ok(orderly)
+    let tools = Tools { engine, compiler, services, access };
+    Ok(Supervisor::new(config, tools, arbiters, origins, metrics).run(stop, reload).await)
 }
 
 fn announce(job: &config::Job, arbiter: &dyn Arbiter, id: &str) {

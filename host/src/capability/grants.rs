@@ -4,7 +4,7 @@ use serde::Deserialize;
 use wasmtime::component::Linker;
 
 use super::services::Services;
-use super::{TABLE, dns, dns_update, find, http, slack};
+use super::{TABLE, dns, dns_update, find, http, secrets, slack};
 use crate::runtime::{Access, Capabilities, Interface, State};
 
 /// The table `[job.NAME.grants]`. Unknown keys are refused.
@@ -13,6 +13,8 @@ use crate::runtime::{Access, Capabilities, Interface, State};
 pub struct Grants {
     /// Origins that the job may send requests to.
     pub http: Option<http::Grant>,
+    /// Secrets that the job may use without seeing them.
+    pub secrets: Option<secrets::Grant>,
     /// Channels that the job may post to.
     pub slack: Option<slack::Grant>,
     /// Names that the job may ask the DNS for.
@@ -43,6 +45,12 @@ impl Granted {
     /// # Errors
     /// What to write in the configuration.
     pub fn check(&self) -> Result<(), String> {
+        let known = |name: &&str| self.services.secret(name).is_some();
+        if let Some(name) = self.grants.secrets.iter().flat_map(secrets::Grant::names).find(|name| !known(name)) {
+            return Err(format!(
+                "there is no secret `{name}`: write `[secrets.{name}]` with `file` or `env`, and `origins`"
+            ));
+        }
         let slack = self.grants.slack.as_ref();
         slack.map_or(Ok(()), |grant| slack::check_credentials(grant, self.services.slack()))
     }

@@ -10,6 +10,7 @@ pub mod http;
 pub mod log;
 pub mod metric;
 pub mod random;
+pub mod secrets;
 pub mod slack;
 pub mod state;
 
@@ -49,6 +50,7 @@ pub const TABLE: &[Capability] = &[
     metric::CAPABILITY,
     state::CAPABILITY,
     http::CAPABILITY,
+    secrets::CAPABILITY,
     slack::CAPABILITY,
     dns::CAPABILITY,
     dns_update::CAPABILITY,
@@ -82,6 +84,7 @@ mod tests {
             ("soloist:job/clock@0.1.0", Some("clock")),
             ("soloist:job/random@0.1.3", Some("random")),
             ("soloist:job/metric@0.1.0", Some("metric")),
+            ("soloist:job/secrets@0.1.0", Some("secrets")),
             ("soloist:job/http@0.2.0", None),
             ("wasi:http/incoming-handler@0.2.0", None),
             ("soloist:job/files@0.1.0", None),

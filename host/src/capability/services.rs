@@ -1,5 +1,6 @@
 //! What all jobs of an agent share: the HTTP clients, the credentials that no module ever sees, the figures that jobs export.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,15 +13,18 @@ use super::dns_update::Zone;
 use super::http::{ClientError, Clients, HttpConfig};
 use super::metric::Figures;
 use super::secret::SecretError;
+use super::secrets::{Bound, SecretsConfig};
 use super::slack::{Credentials, Ids, Pace, SlackConfig};
 use crate::dns::resolvers::Resolvers;
 
-/// The top-level tables `[http]`, `[slack]` and `[dns]`.
+/// The top-level tables `[http]`, `[secrets]`, `[slack]` and `[dns]`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServicesConfig {
     /// `[http]`.
     pub http: HttpConfig,
+    /// `[secrets]`.
+    pub secrets: SecretsConfig,
     /// `[slack]`.
     pub slack: SlackConfig,
     /// `[dns]`.
@@ -34,6 +38,7 @@ pub struct Services(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     clients: Clients,
+    secrets: BTreeMap<String, Bound>,
     slack: Credentials,
     pace: Pace,
     ids: Ids,
@@ -64,17 +69,24 @@ impl Services {
     /// A file or environment variable is missing or unusable.
     pub fn new(config: &ServicesConfig, base: &Path) -> Result<Self, ServicesError> {
         let clients = Clients::new(&config.http.resolve(base)?)?;
-        Ok(Self::of(clients, config.slack.resolve(base)?, config.dns.resolvers()))
+        let (secrets, slack) = (config.secrets.resolve(base)?, config.slack.resolve(base)?);
+        Ok(Self::of(clients, secrets, slack, config.dns.resolvers()))
     }
 
     /// The services of these clients and credentials.
     pub fn with_clients(clients: Clients, slack: Credentials) -> Self {
-        Self::of(clients, slack, Resolvers::default())
+        Self::with_secrets(clients, BTreeMap::new(), slack)
     }
 
-    fn of(clients: Clients, slack: Credentials, resolvers: Resolvers) -> Self {
+    /// The same, with secrets that jobs may use, by name.
+    pub fn with_secrets(clients: Clients, secrets: BTreeMap<String, Bound>, slack: Credentials) -> Self {
+        Self::of(clients, secrets, slack, Resolvers::default())
+    }
+
+    fn of(clients: Clients, secrets: BTreeMap<String, Bound>, slack: Credentials, resolvers: Resolvers) -> Self {
         Self(Arc::new(Shared {
             clients,
+            secrets,
             slack,
             pace: Pace::default(),
             ids: Ids::default(),
@@ -85,9 +97,23 @@ impl Services {
         }))
     }
 
+    /// The same services, which count on where others stopped: what was denied, and the figures of jobs.
+    #[must_use]
+    pub fn continuing(mut self, before: &Self) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            (shared.denials, shared.figures) = (before.0.denials.clone(), before.0.figures.clone());
+        }
+        self
+    }
+
     /// The HTTP clients.
     pub fn clients(&self) -> &Clients {
         &self.0.clients
+    }
+
+    /// A secret that jobs may use, by its name.
+    pub fn secret(&self, name: &str) -> Option<&Bound> {
+        self.0.secrets.get(name)
     }
 
     /// Who we are at Slack.

@@ -18,7 +18,7 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
         return error.hint();
     }
     if let Some(error) = error.downcast_ref::<Unavailable>() {
-        return unavailable(error);
+        return error.hint().map(str::to_owned);
     }
     if let Some(arbiter::Error::Unreachable { place, .. }) = error.downcast_ref() {
         return Some(unreachable(place));
@@ -38,16 +38,6 @@ pub(super) fn of(error: &(dyn Error + 'static)) -> Option<String> {
             Some("`ca-file` in `[http]` names a PEM file, relative to the configuration's folder".to_owned())
         }
         ServicesError::Client(ClientError::Client(_)) => None,
-    }
-}
-
-fn unavailable(error: &Unavailable) -> Option<String> {
-    match error {
-        Unavailable::Missing(_) => {
-            Some("`module` is relative to the configuration's folder; is the module built?".to_owned())
-        }
-        Unavailable::Fetch { .. } => Some("`curl -I URL` shows what its server says".to_owned()),
-        Unavailable::Unreadable { .. } | Unavailable::Restless(_) | Unavailable::TooLarge(_) => None,
     }
 }
 

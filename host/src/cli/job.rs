@@ -1,7 +1,11 @@
 //! `soloist job`: write and try jobs, here and without arbitration.
 
+mod build;
 mod inspect;
+mod new;
+mod project;
 mod run;
+mod watch;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -17,7 +21,13 @@ pub use run::{Job, once};
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Run a module once, here, without arbitration: its summary on stdout, its log on stderr.
+    /// Write a small project that builds and runs: a job in the language of your choice.
+    New(new::Args),
+    /// Build a project by its own command, and show what the module is and needs.
+    ///
+    /// Exits 0 if it can run on this host with its grants, 1 if it imports what this host does not have, 2 if there is no module.
+    Build(build::Args),
+    /// Run a module or a project once, here, without arbitration: its summary on stdout, its log on stderr.
     ///
     /// Exits 0 if the job returned a summary, 1 if the run failed, 2 if it could not be run.
     Run(run::Args),
@@ -33,6 +43,8 @@ pub enum Command {
 /// The module could not be read or is no job, or an argument is wrong.
 pub async fn run(command: Command, format: LogFormat) -> anyhow::Result<ExitCode> {
     match command {
+        Command::New(args) => new::run(&args),
+        Command::Build(args) => build::run(&args).await,
         Command::Run(args) => run::run(args, format).await,
         Command::Inspect(args) => inspect::run(args).await,
     }

@@ -4,6 +4,7 @@ pub mod compile;
 pub mod demo;
 mod descriptors;
 pub mod dns;
+pub mod dumps;
 mod hints;
 pub mod init;
 pub mod job;
@@ -64,6 +65,9 @@ pub enum Command {
     /// Show it all on this machine: a DNS server, three agents, a job; nothing to install.
     Demo(demo::Args),
     /// Run an agent: take part in every job of a configuration.
+    ///
+    /// A change of the configuration, or SIGHUP, adds, changes and removes jobs without a restart; jobs of which it says the same
+    /// go on untouched. One that is refused changes nothing, and the log says why.
     Run(run::Args),
     /// Show a job's record as the zone's servers have it: who ran last, how it went, what is next.
     Status(status::Args),

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use tokio::sync::watch;
 
 use super::output;
-use crate::agent::{self, Stop};
+use crate::agent::{self, Reload, Stop};
 use crate::capability::{Granted, Services};
 use crate::config::{Config, Job};
 use crate::module;
@@ -31,7 +31,7 @@ pub struct Args {
     end_with_parent: bool,
 }
 
-/// Runs an agent until SIGTERM or SIGINT.
+/// Runs an agent until SIGTERM or SIGINT; SIGHUP, or a change of the file, lets it read its configuration again.
 ///
 /// # Errors
 /// The configuration is refused, or the agent cannot start.
@@ -48,7 +48,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let compiler = Compiler::child(super::program()?, config.compiler).with_store(agent::store(&config.store));
     let (stop, asked) = watch::channel(Stop::No);
     let mut signals = super::signals::Signals::new()?;
-    let agent = agent::run(config, compiler, asked);
+    let reload = Reload { path: args.config, asked: signals.reloads(), hint: super::hints::of };
+    let agent = agent::run_and_reload(config, compiler, Some(reload), asked);
     tokio::pin!(agent);
     tokio::select! {
         ended = &mut agent => return Ok(exit_code(ended?)),
@@ -87,7 +88,7 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     for job in &config.jobs {
         let granted = Granted::new(job.grants.clone(), services.clone());
         granted.check().map_err(anyhow::Error::msg).with_context(|| format!("[job.{}.grants]", job.name))?;
-        let what = check_module(&engine, &compiler, &services, job)
+        let what = check_module(&engine, &compiler, &services, config, job)
             .await
             .with_context(|| format!("[job.{}] module", job.name))?;
         output::data(format_args!("job `{}`: {what}", job.name));
@@ -97,12 +98,19 @@ async fn check(path: &Path, config: &Config) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn check_module(engine: &Engine, compiler: &Compiler, services: &Services, job: &Job) -> anyhow::Result<String> {
+async fn check_module(
+    engine: &Engine,
+    compiler: &Compiler,
+    services: &Services,
+    config: &Config,
+    job: &Job,
+) -> anyhow::Result<String> {
+    let origin = agent::origin(config, job, &agent::module_access(services)?)?;
     let module::Source::File(path) = &job.module else {
         return Ok(format!("its module at {} is not looked at before it runs", job.module));
     };
-    let bytes = job.module.fetch(&agent::module_client(services)?).await?;
-    let digest = module::Digest::of(&bytes);
+    let module = origin.fetch().await?;
+    let (digest, bytes) = (module.digest(), module.bytes().clone());
     let (engine, compiler, services, job) = (engine.clone(), compiler.clone(), services.clone(), job.clone());
     tokio::task::spawn_blocking(move || agent::prepare(&engine, &compiler, &services, &job, digest, &bytes)).await??;
     Ok(format!("{} (sha256 {}) can run", path.display(), digest.short()))

@@ -2,6 +2,7 @@
 
 mod check;
 mod error;
+mod parts;
 mod raw;
 
 use std::net::SocketAddr;
@@ -12,13 +13,14 @@ use std::time::Duration;
 use hickory_proto::rr::Name;
 
 pub use error::ConfigError;
+pub use parts::Parts;
 pub use raw::Size;
 
 use crate::arbiter::powerdns::{self, ApiKey};
 use crate::arbiter::tsig::Key;
 use crate::capability::{self, Grants, SecretError, SecretSource};
 use crate::files;
-use crate::module::Source;
+use crate::module::{Source, Trust};
 use crate::round::contender::{Rules, Settle};
 use crate::round::{Form, Seal, SealKey};
 use crate::runtime::{CompileLimits, Invocation, Limits};
@@ -71,6 +73,8 @@ pub struct Config {
     pub base: PathBuf,
     /// The jobs, by name.
     pub jobs: Vec<Job>,
+    /// What it says part by part, to be compared with another one.
+    pub parts: Parts,
 }
 
 /// `[agent]`: this process.
@@ -192,6 +196,8 @@ pub struct Job {
     pub timeout: Duration,
     /// Where its module comes from.
     pub module: Source,
+    /// What makes a module from there trusted.
+    pub trust: Trust,
     /// What a run may use.
     pub limits: Limits,
     /// Its arguments and environment.
@@ -220,10 +226,12 @@ impl Config {
     /// As [`load`](Self::load).
     pub fn parse(text: &str, path: &Path, base: &Path) -> Result<Self, ConfigError> {
         let file: raw::File = toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
-        Self::checked(file, base).map_err(|problem| problem.at(path))
+        // Before any secret is read: one that is replaced meanwhile is a change for whoever looks again.
+        let parts = Parts::of(text, base);
+        Self::checked(file, base, parts).map_err(|problem| problem.at(path))
     }
 
-    fn checked(file: raw::File, base: &Path) -> Result<Self, Problem> {
+    fn checked(file: raw::File, base: &Path, parts: Parts) -> Result<Self, Problem> {
         let arbiter = check::arbiter(file.arbiter, base)?;
         let agent = check::agent(file.agent)?;
         let seals = check::seal(file.seal, base)?;
@@ -239,8 +247,9 @@ impl Config {
             .collect::<Result<_, _>>()?;
         check::refuse_shared_records(&jobs)?;
         check::refuse_changes_of_records(&jobs)?;
-        let services = capability::ServicesConfig { http: file.http, slack: file.slack, dns: file.dns };
-        Ok(Self { agent, arbiter, services, seals, store, compiler, base: base.to_owned(), jobs })
+        let services =
+            capability::ServicesConfig { http: file.http, secrets: file.secrets, slack: file.slack, dns: file.dns };
+        Ok(Self { agent, arbiter, services, seals, store, compiler, base: base.to_owned(), jobs, parts })
     }
 
     /// The job of this name.

@@ -22,6 +22,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) http: capability::http::HttpConfig,
     #[serde(default)]
+    pub(super) secrets: capability::secrets::SecretsConfig,
+    #[serde(default)]
     pub(super) slack: capability::slack::SlackConfig,
     #[serde(default)]
     pub(super) dns: capability::dns::DnsConfig,
@@ -107,6 +109,10 @@ pub(super) struct Job {
     pub(super) cron: Option<String>,
     pub(super) timezone: Option<String>,
     pub(super) module: String,
+    #[serde(default)]
+    pub(super) sha256: Several,
+    #[serde(default)]
+    pub(super) minisign: Several,
     pub(super) timeout: Option<Span>,
     pub(super) lease: Option<Span>,
     pub(super) attempts: Option<u32>,
@@ -128,6 +134,38 @@ pub(super) struct Job {
     pub(super) grants: capability::Grants,
     #[serde(default)]
     pub(super) config: toml::Table,
+}
+
+/// One text, or a list of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Several(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for Several {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOrMany)
+    }
+}
+
+struct OneOrMany;
+
+impl<'de> Visitor<'de> for OneOrMany {
+    type Value = Several;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or a list of texts")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Several, E> {
+        Ok(Several(vec![text.to_owned()]))
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut texts: A) -> Result<Several, A::Error> {
+        let mut several = Vec::new();
+        while let Some(text) = texts.next_element()? {
+            several.push(text);
+        }
+        Ok(Several(several))
+    }
 }
 
 /// A length of time, written with its unit: `"90s"`, `"1m 30s"`, `"500ms"`.

@@ -1,36 +1,20 @@
-//! Following a URL: asked again shortly before each round is due, and on condition that it changed.
+//! Getting a module from a URL: on condition that it changed, within a time, a size and a number of redirects.
 
 use std::error::Error as _;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use reqwest::header::{ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, redirect};
-use tokio::sync::watch;
-use tokio::time::Instant;
 
 use super::MAX_MODULE_BYTES;
-use super::slot::Mailbox;
+use super::access::Access;
+use super::follow::{Failure, Found};
 use super::source::{Unavailable, is_safe};
-
-/// How long before a round is due the server is asked, where the time left allows it.
-const LEAD: Duration = Duration::from_secs(5);
-
-/// The least time between two requests.
-const PACE: Duration = Duration::from_secs(1);
-
-/// The longest time between two requests to a server that fails; the first is [`PACE`], and each twice the one before.
-const MAX_BACKOFF: Duration = Duration::from_mins(1);
-
-/// The longest a request may take, redirects and body included.
-const TIMEOUT: Duration = Duration::from_secs(30);
+use super::trust::MAX_SIGNATURE_BYTES;
 
 /// The most redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
-
-/// The longest sleep by the wall clock, which may be set, or stand still while the machine sleeps.
-const NAP: Duration = Duration::from_secs(30);
 
 /// The client that modules are downloaded with: it follows at most 5 redirects, to https or a loopback address only, and never
 /// tells where it came from. The process must have a default rustls provider.
@@ -56,95 +40,6 @@ pub fn client(builder: ClientBuilder) -> reqwest::Result<Client> {
         .build()
 }
 
-/// A round to come, and when to look for a new module for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Due {
-    due: SystemTime,
-    check: SystemTime,
-}
-
-impl Due {
-    /// The check is [`LEAD`] before the round, or after half of the time that is left, whichever is later.
-    pub(super) fn new(due: SystemTime, now: SystemTime) -> Self {
-        let left = due.duration_since(now).unwrap_or_default();
-        Self { due, check: due - LEAD.min(left / 2) }
-    }
-
-    /// How long it is until the check; zero once it is time.
-    fn left(&self) -> Duration {
-        self.check.duration_since(SystemTime::now()).unwrap_or_default()
-    }
-
-    /// Whether it is time for the check.
-    fn is_time(&self) -> bool {
-        self.left().is_zero()
-    }
-
-    /// Whether this is the same round: told again, it is no reason to ask again.
-    pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.due == other.due
-    }
-}
-
-/// Asks now, and then before each round that it is told of; puts what it gets into the mailbox.
-pub(super) async fn follow(client: Client, url: Url, mailbox: Arc<Mailbox>, mut dues: watch::Receiver<Option<Due>>) {
-    let mut seen = Validators::default();
-    let mut answered = None;
-    let mut failures = 0;
-    loop {
-        let start = Instant::now();
-        // This request stands for that round; one that is told meanwhile has a request of its own.
-        let told = *dues.borrow_and_update();
-        let answer = fetch(&client, &url, &mut seen).await;
-        failures = if answer.is_err() { failures + 1 } else { 0 };
-        match answer.transpose() {
-            Some(found) => mailbox.put(found),
-            None => mailbox.put_unchanged(),
-        }
-        if failures > 0 {
-            tokio::time::sleep_until(start + backoff(failures)).await;
-            continue;
-        }
-        answered = told.filter(Due::is_time).or(answered);
-        if wait_for_check(&mut dues, answered).await.is_err() {
-            return;
-        }
-        tokio::time::sleep_until(start + PACE).await;
-    }
-}
-
-/// The time between the start of a request that failed, this many in a row, and the next one.
-fn backoff(failures: u32) -> Duration {
-    PACE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(MAX_BACKOFF)
-}
-
-/// Waits until it is time to ask for the round that was told last, unless that one was answered already.
-///
-/// # Errors
-/// Nobody is left to tell of a round.
-async fn wait_for_check(
-    dues: &mut watch::Receiver<Option<Due>>,
-    answered: Option<Due>,
-) -> Result<(), watch::error::RecvError> {
-    loop {
-        let told = *dues.borrow_and_update();
-        match told.filter(|told| answered.is_none_or(|answered| !told.is_same(&answered))) {
-            None => dues.changed().await?,
-            Some(next) if next.is_time() => return Ok(()),
-            Some(next) => tokio::select! {
-                () = tokio::time::sleep(next.left().min(NAP)) => {}
-                changed = dues.changed() => changed?,
-            },
-        }
-    }
-}
-
-/// Gets the module once.
-pub(super) async fn fetch_once(client: &Client, url: &Url) -> Result<Bytes, Unavailable> {
-    let found = fetch(client, url, &mut Validators::default()).await?;
-    found.ok_or_else(|| Unavailable::fetch(url, "the server says `304 Not Modified` to an unconditional request"))
-}
-
 /// What the server called the module that it gave last, for the condition of the next request.
 #[derive(Debug, Default)]
 struct Validators {
@@ -163,33 +58,94 @@ impl Validators {
     }
 }
 
-/// Gets the module; none if it is the one that was seen.
-async fn fetch(client: &Client, url: &Url, seen: &mut Validators) -> Result<Option<Bytes>, Unavailable> {
-    let request = client.get(url.clone()).headers(seen.headers()).timeout(TIMEOUT);
-    let response = request.send().await.map_err(|error| Unavailable::fetch(url, describe(error)))?;
-    if !is_safe(response.url()) {
-        return Err(Unavailable::fetch(url, "a redirect to plain http"));
-    }
-    match response.status() {
-        StatusCode::NOT_MODIFIED => return Ok(None),
-        StatusCode::OK => {}
-        status => return Err(Unavailable::fetch(url, format!("the server answered `{status}`"))),
-    }
-    let validators = Validators::of(response.headers());
-    let bytes = read(url, response).await?;
-    *seen = validators;
-    Ok(Some(bytes))
+/// A URL that is asked for a module, again and again.
+#[derive(Debug)]
+pub(super) struct Download {
+    client: Client,
+    timeout: Duration,
+    url: Url,
+    seen: Validators,
 }
 
-async fn read(url: &Url, mut response: Response) -> Result<Bytes, Unavailable> {
-    let is_too_large = |size: u64| size > MAX_MODULE_BYTES;
-    if response.content_length().is_some_and(is_too_large) {
-        return Err(Unavailable::too_large(url));
+impl Download {
+    pub(super) fn new(access: &Access, url: Url) -> Self {
+        Self { client: access.client.clone(), timeout: access.timeout, url, seen: Validators::default() }
+    }
+
+    /// Gets the module, unless it is the one that was seen.
+    pub(super) async fn find(&mut self) -> Result<Found<Bytes>, Failure> {
+        let response = self.get(&self.url, self.seen.headers()).await?;
+        match response.status() {
+            StatusCode::NOT_MODIFIED => return Ok(Found::Same),
+            StatusCode::OK => {}
+            _ => return Err(refused(&self.url, &response)),
+        }
+        let validators = Validators::of(response.headers());
+        let bytes = read(response, MAX_MODULE_BYTES).await.map_err(|error| match error {
+            ReadError::TooLarge => Unavailable::too_large(&self.url),
+            ReadError::Broken(reason) => Unavailable::fetch(&self.url, reason),
+        })?;
+        self.seen = validators;
+        Ok(Found::New(bytes))
+    }
+
+    /// Gets the signature beside it; none where there is none.
+    pub(super) async fn signatures(&self) -> Result<Vec<String>, Failure> {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}.minisig", url.path()));
+        let response = self.get(&url, HeaderMap::new()).await?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(Vec::new()),
+            _ => return Err(refused(&url, &response)),
+        }
+        let bytes = read(response, MAX_SIGNATURE_BYTES).await.map_err(|error| {
+            let large = || format!("it has more than {MAX_SIGNATURE_BYTES} bytes, and so is no signature");
+            Unavailable::fetch(&url, if let ReadError::Broken(reason) = error { reason } else { large() })
+        })?;
+        Ok(vec![String::from_utf8_lossy(&bytes).into_owned()])
+    }
+
+    async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Response, Unavailable> {
+        let request = self.client.get(url.clone()).headers(headers).timeout(self.timeout);
+        let response = request.send().await.map_err(|error| Unavailable::fetch(url, describe(error)))?;
+        if is_safe(response.url()) { Ok(response) } else { Err(Unavailable::fetch(url, "a redirect to plain http")) }
+    }
+}
+
+fn refused(url: &Url, response: &Response) -> Failure {
+    let reason = format!("the server answered `{}`", response.status());
+    Failure::Unavailable(Unavailable::fetch(url, reason), retry_after(response.headers()))
+}
+
+/// How long the server wants to be left alone (RFC 9110, section 10.2.3): seconds, or a date.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let then = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    SystemTime::from(then).duration_since(SystemTime::now()).ok()
+}
+
+/// Why a body was not read to its end.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    /// It is larger than it may be.
+    TooLarge,
+    /// It did not come in time, or not to its end.
+    Broken(String),
+}
+
+/// Reads a body of at most `most` bytes.
+pub(super) async fn read(mut response: Response, most: u64) -> Result<Bytes, ReadError> {
+    if response.content_length().is_some_and(|size| size > most) {
+        return Err(ReadError::TooLarge);
     }
     let mut bytes = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Unavailable::fetch(url, describe(error)))? {
-        if is_too_large(bytes.len() as u64 + chunk.len() as u64) {
-            return Err(Unavailable::too_large(url));
+    while let Some(chunk) = response.chunk().await.map_err(|error| ReadError::Broken(describe(error)))? {
+        if bytes.len() as u64 + chunk.len() as u64 > most {
+            return Err(ReadError::TooLarge);
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -197,7 +153,7 @@ async fn read(url: &Url, mut response: Response) -> Result<Bytes, Unavailable> {
 }
 
 /// An error with its causes, without the URL.
-fn describe(error: reqwest::Error) -> String {
+pub(super) fn describe(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -213,23 +169,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_check_is_five_seconds_before_the_round_or_half_the_time_left() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let check = |left: f64| {
-            let due = now + Duration::from_secs_f64(left);
-            due.duration_since(Due::new(due, now).check).unwrap().as_secs_f64()
+    fn a_server_says_in_seconds_or_by_a_date_when_to_come_back() {
+        let after = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, text.parse().unwrap());
+            retry_after(&headers)
         };
-        assert!((check(60.0) - 5.0).abs() < 1e-6);
-        assert!((check(4.0) - 2.0).abs() < 1e-6);
-        assert!((check(0.0)).abs() < 1e-6);
-        let past = Due::new(now - Duration::from_secs(9), now);
-        assert_eq!(past.check, past.due);
-    }
-
-    #[test]
-    fn a_failing_server_is_asked_ever_more_seldom() {
-        let waits: Vec<u64> = (1..=8).map(|failures| backoff(failures).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
-        assert_eq!(backoff(u32::MAX), MAX_BACKOFF);
+        assert_eq!(after("120"), Some(Duration::from_mins(2)));
+        assert_eq!(after("Sun, 06 Nov 1994 08:49:37 GMT"), None, "long past");
+        assert_eq!(after("soon"), None);
+        assert!(after("Fri, 31 Dec 2100 23:59:59 GMT").is_some_and(|wait| wait > Duration::from_hours(24)));
     }
 }

@@ -1,19 +1,20 @@
 //! The current module of a job: what the next run uses. Swapped as a whole, and only for one that passed its loader.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwapOption;
-use bytes::Bytes;
-use reqwest::Client;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tracing::Instrument as _;
 
-use super::download::{self, Due};
+use super::access::Origin;
+use super::follow::{self, Due, Seeker};
 use super::load::{LoadError, Loader, load};
+use super::mailbox::Mailbox;
 use super::source::{Source, Unavailable};
+use super::trust::{Distrust, Trusted};
 use super::{Digest, file};
 
 /// A module that passed its loader.
@@ -34,8 +35,10 @@ pub struct Loaded<T> {
 pub struct Refusal {
     /// The SHA-256 of its bytes.
     pub digest: Digest,
-    /// Why: the loader's error, with its causes.
+    /// Why: what it lacks to be trusted, or the loader's error, with its causes.
     pub reason: String,
+    /// Whether it was trusted, and so loaded at all. One that was not may be, once its signature is there.
+    pub is_trusted: bool,
     /// When it was refused.
     pub when: SystemTime,
 }
@@ -69,24 +72,24 @@ pub struct Slot<T> {
 }
 
 impl<T: Send + Sync + 'static> Slot<T> {
-    /// Starts to follow a source, on the tokio runtime of the caller and in its tracing span. `client` is from
-    /// [`client`](super::client); a file needs none, and does not use it.
-    pub fn start(source: Source, loader: Loader<T>, client: Client) -> Self {
-        let state = Arc::new(State::new(source.to_string()));
+    /// Starts to follow a source, on the tokio runtime of the caller and in its tracing span.
+    pub fn start(origin: Origin, loader: Loader<T>) -> Self {
+        let state = Arc::new(State::new(origin.source.to_string()));
         let mailbox = Arc::new(Mailbox::default());
         let (due, dues) = watch::channel(None);
 
         let mut tasks = vec![spawn(Arc::clone(&state).take_all(Arc::clone(&mailbox), loader))];
         let mut follower = None;
-        match source {
-            Source::Url(url) => tasks.push(spawn(download::follow(client, url, mailbox, dues))),
-            Source::File(path) => match file::follow(path.clone(), Arc::clone(&mailbox)) {
+        if let Some(remote) = origin.remote() {
+            tasks.push(spawn(follow::follow(Seeker::new(remote, origin.trust), mailbox, dues)));
+        } else if let Source::File(path) = origin.source {
+            match file::follow(path.clone(), origin.trust, Arc::clone(&mailbox)) {
                 Ok(started) => follower = Some(started),
                 Err(error) => mailbox.put(Err(Unavailable::Unreadable {
                     path: path.display().to_string(),
                     reason: format!("no thread to follow it: {error}"),
                 })),
-            },
+            }
         }
         Self { state, due, tasks, _file: follower }
     }
@@ -127,7 +130,7 @@ impl<T: Send + Sync + 'static> Slot<T> {
         }
     }
 
-    /// Says when the next round is due, so that a URL is asked for a new module in time: 5 s before, or in half of the time left,
+    /// Says when the next round is due, so that a remote source is asked for a new module in time: 5 s before, or in half of the time left,
     /// but never more than once a second. The same time told again is no reason to ask again. A file is followed as it is.
     pub fn refresh_before(&self, due: SystemTime) {
         let next = Due::new(due, SystemTime::now());
@@ -183,8 +186,14 @@ impl<T: Send + Sync + 'static> State<T> {
             if let Some(answer) = news.answer {
                 self.set_trouble(answer.err());
             }
-            if let Some(bytes) = news.module {
-                self.take(bytes, &loader).await;
+            if let Some(module) = news.module {
+                self.take(module, &loader).await;
+            }
+            if let Some(distrust) = news.refused {
+                self.distrust(&distrust);
+            }
+            if news.restored.is_some_and(|digest| self.is_current(digest)) {
+                self.restore();
             }
         }
     }
@@ -196,8 +205,13 @@ impl<T: Send + Sync + 'static> State<T> {
             return;
         }
         match &reason {
-            Some(reason) if self.current.load().is_some() => tracing::warn!("{reason}; the module in use stays"),
-            Some(reason) => tracing::warn!("there is no module yet: {reason}"),
+            Some(reason) => {
+                let hint = reason.hint().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+                match self.current.load().is_some() {
+                    true => tracing::warn!("{reason}; the module in use stays{hint}"),
+                    false => tracing::warn!("there is no module yet: {reason}{hint}"),
+                }
+            }
             None => tracing::info!("`{}` gives a module again", self.source),
         }
         self.trouble.store(reason.map(|reason| Arc::new(Trouble { reason, since: SystemTime::now() })));
@@ -205,96 +219,79 @@ impl<T: Send + Sync + 'static> State<T> {
     }
 
     /// Loads what stands at the source now, unless it was loaded or refused already.
-    async fn take(&self, bytes: Bytes, loader: &Loader<T>) {
-        let size = bytes.len() as u64;
-        let digest = {
-            let bytes = bytes.clone();
-            // 64 MiB take a while.
-            match tokio::task::spawn_blocking(move || Digest::of(&bytes)).await {
-                Ok(digest) => digest,
-                // The runtime is shutting down.
-                Err(_) => return,
-            }
-        };
-        if self.current.load().as_ref().is_some_and(|current| current.digest == digest) {
-            if self.refusal.swap(None).is_some() {
-                let digest = digest.short();
-                tracing::info!(event = "restored", digest, "`{}` holds the module in use again", self.source);
-                self.changes.send_replace(());
-            }
+    async fn take(&self, module: Trusted, loader: &Loader<T>) {
+        let (digest, size) = (module.digest(), module.bytes().len() as u64);
+        if self.is_current(digest) {
+            return self.restore();
+        }
+        if self.refusal.load().as_ref().is_some_and(|refusal| refusal.digest == digest && refusal.is_trusted) {
             return;
         }
-        if self.refusal.load().as_ref().is_some_and(|refusal| refusal.digest == digest) {
-            return;
-        }
-        match load(Arc::clone(loader), bytes).await {
-            Ok(value) => self.swap_in(Loaded { digest, value, size, since: SystemTime::now() }),
-            Err(error) => self.refuse(digest, &error),
+        match load(Arc::clone(loader), module.bytes().clone()).await {
+            Ok(value) => self.swap_in(Loaded { digest, value, size, since: SystemTime::now() }, module.comment()),
+            Err(error) => self.refuse(digest, with_causes(&error), true),
         }
         self.changes.send_replace(());
     }
 
-    fn swap_in(&self, loaded: Loaded<T>) {
+    /// Refuses what stands at the source now, unless it is the module in use: that one was trusted, whatever became of its
+    /// signature.
+    fn distrust(&self, distrust: &Distrust) {
+        let reason = distrust.to_string();
+        let is_known = |refusal: &Refusal| refusal.digest == distrust.digest && refusal.reason == reason;
+        if self.is_current(distrust.digest) || self.refusal.load().as_ref().is_some_and(|refusal| is_known(refusal)) {
+            return;
+        }
+        self.refuse(distrust.digest, reason, false);
+        self.changes.send_replace(());
+    }
+
+    fn is_current(&self, digest: Digest) -> bool {
+        self.current.load().as_ref().is_some_and(|current| current.digest == digest)
+    }
+
+    /// The source means the module in use again: nothing is refused any more.
+    fn restore(&self) {
+        if self.refusal.swap(None).is_some() {
+            let digest = self.current.load().as_ref().map(|current| current.digest.short());
+            tracing::info!(event = "restored", digest, "`{}` holds the module in use again", self.source);
+            self.changes.send_replace(());
+        }
+    }
+
+    fn swap_in(&self, loaded: Loaded<T>, comment: Option<&str>) {
         let (digest, size) = (loaded.digest, loaded.size);
         let before = self.current.swap(Some(Arc::new(loaded)));
         self.refusal.store(None);
         self.swaps.fetch_add(1, Ordering::Relaxed);
         let before = before.map(|before| before.digest.short());
         let digest = digest.short();
-        tracing::info!(event = "swapped", digest, before, size, "`{}` is loaded: the next run uses it", self.source);
+        let source = &self.source;
+        tracing::info!(
+            event = "swapped",
+            digest,
+            before,
+            size,
+            signed = comment,
+            "`{source}` is loaded: the next run uses it"
+        );
     }
 
-    fn refuse(&self, digest: Digest, error: &LoadError) {
-        let mut reason = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            reason = format!("{reason}: {error}");
-            cause = error.source();
-        }
+    fn refuse(&self, digest: Digest, reason: String, is_trusted: bool) {
         let kept = self.current.load().as_ref().map(|current| current.digest.short());
         let short = digest.short();
         tracing::error!(event = "refused", digest = short, kept, reason, "`{}` is refused: {reason}", self.source);
-        self.refusal.store(Some(Arc::new(Refusal { digest, reason, when: SystemTime::now() })));
+        self.refusal.store(Some(Arc::new(Refusal { digest, reason, is_trusted, when: SystemTime::now() })));
         self.refusals.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-/// What was found at a source and not yet taken: the newest module and the newest state, however many came before.
-#[derive(Default)]
-pub(super) struct Mailbox {
-    news: Mutex<News>,
-    wake: Notify,
-}
-
-#[derive(Default)]
-struct News {
-    module: Option<Bytes>,
-    /// Whether the source gives anything; none for no news of that.
-    answer: Option<Result<(), Unavailable>>,
-}
-
-impl Mailbox {
-    /// A module was found, or the reason why none was.
-    pub(super) fn put(&self, found: Result<Bytes, Unavailable>) {
-        self.change(|news| match found {
-            Ok(bytes) => *news = News { module: Some(bytes), answer: Some(Ok(())) },
-            // A module that was found before and not taken yet is still the newest.
-            Err(reason) => news.answer = Some(Err(reason)),
-        });
+fn with_causes(error: &LoadError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
     }
-
-    /// The source was asked, and holds what was found before.
-    pub(super) fn put_unchanged(&self) {
-        self.change(|news| news.answer = Some(Ok(())));
-    }
-
-    fn change(&self, change: impl FnOnce(&mut News)) {
-        change(&mut self.news.lock().unwrap_or_else(PoisonError::into_inner));
-        self.wake.notify_one();
-    }
-
-    async fn take(&self) -> News {
-        self.wake.notified().await;
-        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+    text
 }

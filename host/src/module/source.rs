@@ -1,13 +1,15 @@
-//! Where a module comes from: a path or a URL, as in the configuration.
+//! Where a module comes from: a path, a URL, an artifact in a registry or a pointer in DNS, as in the configuration.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use reqwest::{Client, Url};
+use reqwest::Url;
 
-use super::{MAX_MODULE_BYTES, download, file};
+use super::MAX_MODULE_BYTES;
+use super::oci::Image;
+use super::pointer::Pointer;
+use super::trust::Distrust;
 
 /// Where a module comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,16 +18,26 @@ pub enum Source {
     File(PathBuf),
     /// An `https` URL, or an `http` URL at a loopback address.
     Url(Url),
+    /// `oci://REGISTRY/NAME:TAG` or `@sha256:…`: an artifact in a registry.
+    Oci(Image),
+    /// `dns:NAME` or `dns://SERVER/NAME`: a TXT record that names another source, and a digest.
+    Pointer(Pointer),
 }
 
 impl Source {
-    /// Parses the setting `module`: a path, relative to `base`, or a URL.
+    /// Parses the setting `module`: a path, relative to `base`, a URL, an image, or a pointer.
     ///
     /// # Errors
     /// It is empty, or a URL that modules are not taken from.
     pub fn parse(text: &str, base: &Path) -> Result<Self, SourceError> {
         if text.is_empty() {
             return Err(SourceError::Empty);
+        }
+        if let Some(image) = text.strip_prefix("oci:") {
+            return Image::parse(image).map(Self::Oci);
+        }
+        if let Some(pointer) = text.strip_prefix("dns:") {
+            return Pointer::parse(pointer).map(Self::Pointer);
         }
         if !text.contains("://") {
             return Ok(Self::File(base.join(text)));
@@ -39,17 +51,6 @@ impl Source {
             scheme => Err(SourceError::Scheme { url: show(&url), scheme: scheme.to_owned() }),
         }
     }
-
-    /// Reads the module once, as it stands there now: what `soloist job run` does. A file that is being changed is waited for.
-    ///
-    /// # Errors
-    /// There is no module to be had.
-    pub async fn fetch(&self, client: &Client) -> Result<Bytes, Unavailable> {
-        match self {
-            Self::File(path) => file::read_once(path).await,
-            Self::Url(url) => download::fetch_once(client, url).await,
-        }
-    }
 }
 
 /// Without what may be a secret: a URL's user, password and query.
@@ -58,6 +59,8 @@ impl fmt::Display for Source {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Url(url) => f.write_str(&show(url)),
+            Self::Oci(image) => image.fmt(f),
+            Self::Pointer(pointer) => pointer.fmt(f),
         }
     }
 }
@@ -66,12 +69,15 @@ impl fmt::Display for Source {
 pub(super) fn is_safe(url: &Url) -> bool {
     match (url.scheme(), url.host_str()) {
         ("https", Some(_)) => true,
-        ("http", Some(host)) => {
-            let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-            host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-        }
+        ("http", Some(host)) => is_loopback(host),
         _ => false,
     }
+}
+
+/// Whether a host, as it stands in a URL, is this machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// A URL for people: without user, password, query and fragment, which may hold secrets.
@@ -112,12 +118,28 @@ pub enum SourceError {
     #[error("a module is not taken from `{0}`: a file is named by its path")]
     FileUrl(String),
     /// Another scheme.
-    #[error("a module is not taken from `{url}`: `{scheme}` is neither https nor a path")]
+    #[error("a module is not taken from `{url}`: `{scheme}` is none of https, oci, dns and a path")]
     Scheme {
         /// The URL.
         url: String,
         /// Its scheme.
         scheme: String,
+    },
+    /// It begins with `oci:`, and names no image.
+    #[error("`{image}` names nothing in a registry: {reason}")]
+    Image {
+        /// What of it can be shown.
+        image: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// It begins with `dns:`, and names no record.
+    #[error("`{pointer}` names no record: {reason}")]
+    Pointer {
+        /// It.
+        pointer: String,
+        /// What is wrong.
+        reason: String,
     },
 }
 
@@ -129,7 +151,9 @@ impl SourceError {
             Self::Malformed { .. } => "write it as https://HOST/PATH",
             Self::Plain(_) => "use https; plain http is for loopback addresses only: http://127.0.0.1:8080/canary.wasm",
             Self::FileUrl(_) => "leave out `file://`: module = \"/srv/jobs/canary.wasm\"",
-            Self::Scheme { .. } => "use a path or an https URL",
+            Self::Scheme { .. } => "use a path, https://…, oci://REGISTRY/NAME:TAG or dns:NAME",
+            Self::Image { .. } => "write it as oci://REGISTRY/NAME:TAG or oci://REGISTRY/NAME@sha256:DIGEST",
+            Self::Pointer { .. } => "write it as dns:NAME, or dns://ADDRESS:PORT/NAME for a server of your choice",
         }
     }
 }
@@ -162,6 +186,40 @@ pub enum Unavailable {
     /// It is larger than [`MAX_MODULE_BYTES`].
     #[error("the module at `{0}` is larger than {MAX_MODULE_BYTES} bytes, the most that is read")]
     TooLarge(String),
+    /// The registry did not give it.
+    #[error("`{image}` cannot be pulled: {reason}")]
+    Registry {
+        /// The image.
+        image: String,
+        /// What happened.
+        reason: String,
+        /// What to try.
+        hint: Option<String>,
+    },
+    /// The pointer is not there, or points nowhere.
+    #[error("`{pointer}` points at no module: {reason}")]
+    Pointer {
+        /// The pointer.
+        pointer: String,
+        /// What was found.
+        reason: String,
+        /// What to try.
+        hint: Option<String>,
+    },
+    /// It is not to be trusted.
+    #[error("the module at `{place}` is refused: {}", distrust.why)]
+    Distrusted {
+        /// Where it was found.
+        place: String,
+        /// Why.
+        distrust: Distrust,
+    },
+    /// The source says that it has not changed, and was not asked that.
+    #[error("the server says that the module has not changed, in answer to an unconditional request")]
+    Unasked,
+    /// This process is ending.
+    #[error("this process is ending")]
+    Ending,
 }
 
 impl Unavailable {
@@ -171,6 +229,17 @@ impl Unavailable {
 
     pub(super) fn too_large(url: &Url) -> Self {
         Self::TooLarge(show(url))
+    }
+
+    /// What to try.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Missing(_) => Some("`module` is relative to the configuration's folder; is the module built?"),
+            Self::Fetch { .. } => Some("`curl -I URL` shows what its server says"),
+            Self::Registry { hint, .. } | Self::Pointer { hint, .. } => hint.as_deref(),
+            Self::Distrusted { distrust, .. } => Some(distrust.why.hint()),
+            Self::Unreadable { .. } | Self::Restless(_) | Self::TooLarge(_) | Self::Unasked | Self::Ending => None,
+        }
     }
 }
 

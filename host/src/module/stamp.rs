@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 /// A file's identity and state: two equal stamps, the later one taken well after the last change, mean the same content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     /// Where the path leads, through all symbolic links.
     pub(super) path: PathBuf,
     /// Device and inode; zeros where there is no such thing.
@@ -25,7 +25,7 @@ impl Stamp {
     ///
     /// # Errors
     /// It leads nowhere, or to what is no regular file: opening a pipe would wait forever.
-    pub(super) fn take(path: &Path) -> io::Result<Self> {
+    pub(crate) fn take(path: &Path) -> io::Result<Self> {
         let path = path.canonicalize()?;
         let data = path.metadata()?;
         if !data.is_file() {

@@ -13,7 +13,7 @@ const MAX_LINKS: usize = 40;
 ///
 /// So a Kubernetes volume is seen to change: there `module.wasm` is a link to `..data/module.wasm`, and `..data` a link that is
 /// replaced.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     watcher: Option<RecommendedWatcher>,
     /// What is watched, with the inode that the watch is on: a directory that was replaced must be watched anew.
     watched: BTreeMap<PathBuf, Option<u64>>,
@@ -23,7 +23,7 @@ impl Watch {
     /// A watch on nothing yet. `wake` is called from another thread whenever something may have changed.
     ///
     /// Where the system gives no watch (a limit on inotify instances) it says so once, and stays silent.
-    pub(super) fn new(wake: impl Fn() + Send + 'static) -> Self {
+    pub(crate) fn new(wake: impl Fn() + Send + 'static) -> Self {
         let handler = move |event: notify::Result<Event>| {
             if event.map_or(true, |event| is_change(event.kind)) {
                 wake();
@@ -36,13 +36,15 @@ impl Watch {
     }
 
     /// Watches what this path leads through now. What cannot be watched is left to polling.
-    pub(super) fn follow(&mut self, path: &Path) {
+    pub(crate) fn follow(&mut self, path: &Path) {
+        self.follow_directories(entries(path).iter().filter_map(|entry| entry.parent()));
+    }
+
+    /// Watches these directories, and no other any more. What cannot be watched is left to polling.
+    pub(crate) fn follow_directories<'a>(&mut self, directories: impl IntoIterator<Item = &'a Path>) {
         let Some(watcher) = &mut self.watcher else { return };
-        let wanted: BTreeMap<PathBuf, Option<u64>> = entries(path)
-            .iter()
-            .filter_map(|entry| entry.parent())
-            .map(|directory| (directory.to_owned(), inode(directory)))
-            .collect();
+        let wanted: BTreeMap<PathBuf, Option<u64>> =
+            directories.into_iter().map(|directory| (directory.to_owned(), inode(directory))).collect();
         if wanted == self.watched {
             return;
         }

@@ -1,5 +1,7 @@
 //! Whatever a module is packed as becomes a component: its kind is told by its content, and what cannot be one says what it lacks.
 
+mod exit;
+
 use std::borrow::Cow;
 
 use wasi_preview1_component_adapter_provider::{
@@ -39,7 +41,8 @@ pub(super) fn component(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Kind), LoadError
     let unrecognised = || LoadError::Unrecognised { what: recognise::describe(bytes).to_owned() };
     // Text begins with a parenthesis or a comment, and no other file that might be here does.
     let text = std::str::from_utf8(bytes).map_err(|_| unrecognised())?;
-    if !text.trim_start_matches('\u{feff}').trim_start().starts_with(['(', ';']) {
+    let text = text.trim_start_matches('\u{feff}');
+    if !text.trim_start().starts_with(['(', ';']) {
         return Err(unrecognised());
     }
     let binary = wat::parse_str(text).map_err(|error| LoadError::Text(place_in_text(&error.to_string())))?;
@@ -131,6 +134,8 @@ fn encode(module: &[u8]) -> Result<(Vec<u8>, Form), LoadError> {
     } else {
         (core.imports_preview1().then_some(REACTOR_ADAPTER), Form::Core)
     };
+    let changed = if adapter.is_some() { exit::with_statuses(module).map_err(|error| invalid(&error))? } else { None };
+    let module = changed.as_deref().unwrap_or(module);
     let encoded = ComponentEncoder::default().module(module).and_then(|encoder| match adapter {
         Some(adapter) => encoder.adapter(PREVIEW1, adapter)?.encode(),
         None => { encoder }.encode(),

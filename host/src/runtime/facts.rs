@@ -103,7 +103,7 @@ impl Facts {
     }
 
     /// Why the run must stop now, if it must.
-    pub(super) fn stop(&self) -> Option<Stop> {
+    pub(crate) fn stop(&self) -> Option<Stop> {
         if self.lease.check().is_err() {
             Some(Stop::LeaseLost)
         } else if self.cancel.is_cancelled() {

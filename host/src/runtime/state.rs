@@ -17,10 +17,11 @@ const MAX_RANDOM: u64 = 1 << 20;
 
 /// The state of one run: what its host functions work on.
 pub struct State {
+    /// What capabilities keep for this run. Before the table, so that it is dropped first: a stream whose other end is
+    /// dropped with the table sees that the run is over.
+    pub extensions: Extensions,
     /// The resources that the module holds handles of.
     pub table: ResourceTable,
-    /// What capabilities keep for this run.
-    pub extensions: Extensions,
     facts: Arc<Facts>,
     wasi: WasiCtx,
     pub(super) limiter: Limiter,

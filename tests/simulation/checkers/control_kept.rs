@@ -1,5 +1,5 @@
 //! What an operator wrote is obeyed and kept: nothing begins while the job is paused, a trigger is used up by one claim,
-//! and no agent's replacement drops a pause or the fields of others.
+//! and no agent's replacement drops a pause, the module that is wanted or the fields of others.
 
 use soloist::round::{Record, State};
 
@@ -14,6 +14,7 @@ fn check(old: &Record, new: &Record) -> Result<(), &'static str> {
     let is_close = new.state == State::Idle && new.id != old.id;
     match () {
         () if new.paused != old.paused => Err("a pause was changed by an agent"),
+        () if new.wanted != old.wanted => Err("the module that an operator wants was changed by an agent"),
         () if new.extra != old.extra => Err("the fields of others were changed by an agent"),
         () if is_claim && new.triggered => Err("a trigger was not used up"),
         () if !is_claim && !is_close && new.triggered != old.triggered => Err("a trigger was lost"),
@@ -33,7 +34,8 @@ impl Checker for ControlKept {
                 check(old, new).map_err(|problem| format!("{problem}: {new:?} over {old:?}"))
             }
             Happening::Steered { old, new }
-                if (&old.id, old.fence, old.state, old.timerold) != (&new.id, new.fence, new.state, new.timerold) =>
+                if (&old.id, old.fence, old.state, old.timerold, &old.data)
+                    != (&new.id, new.fence, new.state, new.timerold, &new.data) =>
             {
                 Err(format!("an operator changed more than is theirs: {new:?} over {old:?}"))
             }

@@ -15,8 +15,12 @@ mod passed_over;
 mod progress;
 mod record_forward;
 mod rising_fences;
+mod same_module;
+mod state_kept;
 mod time_to_run;
 mod unique_writes;
+
+pub(crate) use state_kept::number;
 
 use crate::history::Happening;
 use crate::options::Options;
@@ -56,6 +60,8 @@ pub(crate) fn all(options: &Options) -> Vec<Box<dyn Checker>> {
         Box::new(at_most_once::AtMostOnce::new(options)),
         Box::new(no_drift::NoDrift::new(options)),
         Box::<control_kept::ControlKept>::default(),
+        Box::<state_kept::StateKept>::default(),
+        Box::new(same_module::SameModule::new(options)),
         Box::new(time_to_run::TimeToRun::new(options)),
         Box::new(nothing_abandoned::NothingAbandoned::new(options)),
         Box::new(progress::Progress::new(options)),

@@ -56,7 +56,7 @@ impl Checker for NoOverlap {
 
     fn see(&mut self, at: u64, happening: &Happening) -> Result<(), String> {
         match happening {
-            Happening::Started { agent, fence, lease_until } => {
+            Happening::Started { agent, fence, lease_until, .. } => {
                 self.active.push(Active { agent: *agent, fence: *fence, lease_until: *lease_until });
                 self.check(at, *agent)
             }

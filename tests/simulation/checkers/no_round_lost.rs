@@ -146,7 +146,7 @@ impl Checker for NoRoundLost {
             }
             Happening::Stopped { fence, how, .. } => {
                 let outcome = match how {
-                    Stopped::Ended(outcome) => outcome.clone(),
+                    Stopped::Ended(ended) => ended.outcome.clone(),
                     Stopped::Halted(_) | Stopped::Crashed => Outcome::Stopped,
                 };
                 self.ended.insert(*fence, outcome);

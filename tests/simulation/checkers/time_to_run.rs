@@ -22,7 +22,7 @@ impl Checker for TimeToRun {
 
     fn see(&mut self, at: u64, happening: &Happening) -> Result<(), String> {
         match happening {
-            Happening::Started { agent, fence, lease_until } if *lease_until < at + self.least_ms => {
+            Happening::Started { agent, fence, lease_until, .. } if *lease_until < at + self.least_ms => {
                 Err(format!("agent {agent} started {fence} with a lease until {lease_until}"))
             }
             _ => Ok(()),

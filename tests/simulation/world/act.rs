@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use soloist::round::contender::{Action, Event, Halt};
-use soloist::round::{Fence, Outcome, Record};
+use soloist::round::{Data, Fence, Outcome, Record};
 
 use super::{Due, World};
 use crate::agent::{News, Run};
@@ -26,7 +26,7 @@ impl World {
                 Action::Replace { expected, record, value } => {
                     self.ask(slot, Question::Replace { expected, record: Box::new(record), value });
                 }
-                Action::Start { fence, lease_until_ms, .. } => self.start(slot, fence, lease_until_ms),
+                Action::Start { fence, lease_until_ms, data, .. } => self.start(slot, fence, lease_until_ms, data),
                 Action::Extend { lease_until_ms } => self.extend(slot, lease_until_ms),
                 Action::Halt(halt) => self.halt(slot, halt),
                 Action::Notice(notice) => {
@@ -65,7 +65,7 @@ impl World {
         let now = self.now;
         if let Some(agent) = self.agents[slot].as_mut() {
             agent.contender.handle(agent.now(now), Event::Module(None));
-            agent.contender.handle(agent.now(now), Event::Module(Some("0123456789ab".to_owned())));
+            agent.contender.handle(agent.now(now), Event::Module(Some(agent.module.to_owned())));
         }
     }
 
@@ -112,7 +112,7 @@ impl World {
         self.plan(self.options.timeout_ms, Due::News(slot, start, News::GivenUp(exchange)));
     }
 
-    fn start(&mut self, slot: usize, fence: Fence, lease_until_ms: u64) {
+    fn start(&mut self, slot: usize, fence: Fence, lease_until_ms: u64, mut data: Option<Data>) {
         self.numbers += 1;
         let number = self.numbers;
         let now = self.now;
@@ -124,12 +124,15 @@ impl World {
             Some(Broken::LeaseFromAnswer) => lease_until = now + self.options.lease_ms,
             _ => {}
         }
-        agent.run = Some(Run { number, fence, lease_until });
+        if self.broken == Some(Broken::OldState) {
+            data = agent.hoard.clone().or(data);
+        }
+        agent.run = Some(Run { number, fence, lease_until, data: data.clone() });
         let has_module = agent.without_until <= now;
         self.starts += 1;
         self.rounds += u64::from(fence.round > self.last_round);
         self.last_round = self.last_round.max(fence.round);
-        self.tell(&Happening::Started { agent: start, fence, lease_until });
+        self.tell(&Happening::Started { agent: start, fence, lease_until, data });
         if !has_module {
             self.take_in(slot, News::Ended(number, Outcome::Host));
             return;
@@ -154,6 +157,7 @@ impl World {
         let Some(agent) = self.agents[slot].as_mut() else { return };
         let start = agent.start;
         if let Some(run) = agent.run.take() {
+            self.commit_alone(&run);
             self.tell(&Happening::Stopped { agent: start, fence: run.fence, how: Stopped::Halted(halt) });
         }
     }

@@ -1,10 +1,11 @@
 //! Tells contenders what happened, as the agent loop of the host does it.
 
 use rand::Rng;
-use soloist::round::contender::{Contender, Event};
-use soloist::round::{Outcome, Replaced};
+use soloist::round::contender::{Contender, Ended, Event};
+use soloist::round::{Change, Outcome, Replaced};
 
 use super::World;
+use super::broken::counted;
 use crate::agent::News;
 use crate::broken::Broken;
 use crate::faults::Fault;
@@ -31,8 +32,8 @@ impl World {
     }
 
     fn module(&self, slot: usize) -> Option<Event> {
-        let is_there = self.agents[slot].as_ref()?.without_until <= self.now;
-        Some(Event::Module(is_there.then(|| "0123456789ab".to_owned())))
+        let agent = self.agents[slot].as_ref()?;
+        Some(Event::Module((agent.without_until <= self.now).then(|| agent.module.to_owned())))
     }
 
     /// An answer, or none in time, to what is under way.
@@ -81,7 +82,7 @@ impl World {
                     // It forgets what it wrote.
                     let now = agent.now(now);
                     agent.contender = Contender::new(format!("a{slot}-{seed:x}"), rules, seed, now);
-                    agent.contender.handle(now, Event::Module(Some("0123456789ab".to_owned())));
+                    agent.contender.handle(now, Event::Module(Some(agent.module.to_owned())));
                     let id = format!("a{slot}-{seed:x}");
                     let start = agent.start;
                     self.tell(&Happening::Began { agent: start, id });
@@ -100,7 +101,10 @@ impl World {
         let is_stopped = run.lease_until <= now && self.rng.random_bool(0.5);
         let outcome = if is_stopped { Outcome::Stopped } else { outcome };
         let start = agent.start;
-        self.tell(&Happening::Stopped { agent: start, fence: run.fence, how: Stopped::Ended(outcome.clone()) });
-        (self.broken != Some(Broken::Deaf)).then_some(Event::Ended(outcome.into()))
+        // Whatever comes of it, the run has counted on.
+        let ended = Ended { outcome, change: Change::To(counted(run.data.as_ref())) };
+        agent.hoard = counted(run.data.as_ref());
+        self.tell(&Happening::Stopped { agent: start, fence: run.fence, how: Stopped::Ended(ended.clone()) });
+        (self.broken != Some(Broken::Deaf)).then_some(Event::Ended(ended))
     }
 }

@@ -2,12 +2,19 @@
 
 use rand::Rng;
 use soloist::round::contender::{Delivery, Missed, Rules};
-use soloist::round::{Record, Replaced, State};
+use soloist::round::{Data, Outcome, Record, Replaced, State};
 
 use super::{Due, World};
+use crate::agent::Run;
 use crate::broken::Broken;
+use crate::checkers::number;
 use crate::network::Question;
 use crate::options::EPOCH;
+
+/// What a run makes of the job's text: one more.
+pub(super) fn counted(data: Option<&Data>) -> Option<Data> {
+    Data::new((number(data) + 1).to_string()).ok()
+}
 
 impl World {
     /// The rules of an agent.
@@ -16,6 +23,7 @@ impl World {
         match self.broken.filter(|_| slot % 2 == 1) {
             Some(Broken::FewerAttempts) => Rules { attempts: 1, ..rules },
             Some(Broken::AlwaysRepeats) => Rules { delivery: Delivery::AtLeastOnce, ..rules },
+            Some(Broken::AnyModule) => Rules { same_module: false, ..rules },
             Some(Broken::OtherMissed) => match rules.missed {
                 Missed::CatchUp { .. } => Rules { missed: Missed::RunOnce, ..rules },
                 _ => Rules { missed: Missed::CatchUp { most: 9 }, ..rules },
@@ -31,14 +39,30 @@ impl World {
             Some(Broken::CountsFromTheEnd) if record.state == State::Idle && record.fence.is_some() => {
                 record.timer = EPOCH + self.now / 1000 + self.options.every;
             }
+            Some(Broken::CommitsFailures)
+                if !record.state.is_running()
+                    && record.outcome.as_ref().is_some_and(|outcome| *outcome != Outcome::Ok) =>
+            {
+                record.data = counted(record.data.as_ref());
+            }
+            Some(Broken::DropsState) if record.state.is_running() => record.data = None,
             Some(Broken::Forgetful) => {
                 record.paused = None;
+                record.wanted = None;
                 record.extra.clear();
             }
             _ => return Question::Replace { expected, record, value },
         }
         let value = self.seal.seal(&record);
         Question::Replace { expected, record, value }
+    }
+
+    /// A run that was stopped writes its text, whatever stands there.
+    pub(super) fn commit_alone(&mut self, run: &Run) {
+        let stands = self.network.arbiter.observe().opened(&self.seal).ok().flatten();
+        if let Some(record) = stands.filter(|_| self.broken == Some(Broken::CommitsAlone)) {
+            self.write(&Record { data: counted(run.data.as_ref()), ..record });
+        }
     }
 
     /// An agent goes on after it stood still.

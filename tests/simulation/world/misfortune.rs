@@ -5,8 +5,8 @@ use rand::Rng;
 use super::{Due, World};
 use crate::agent::{Agent, News};
 use crate::faults::Fault;
-use crate::history::Happening;
-use crate::options::hit;
+use crate::history::{Happening, Start};
+use crate::options::{MODULES, hit};
 
 impl World {
     /// After any step of an agent it may crash or stand still.
@@ -77,6 +77,9 @@ impl World {
             self.operator();
         }
         let slot = self.victim();
+        if hit(&mut self.rng, chances.swap) {
+            self.swap(slot);
+        }
         let Some(agent) = self.agents[slot].as_mut() else { return };
         let start = agent.start;
         if hit(&mut self.rng, chances.cut_off) {
@@ -121,6 +124,29 @@ impl World {
         runs.unwrap_or(any)
     }
 
+    /// The module that an agent begins with.
+    pub(super) fn draw_module(&mut self) -> &'static str {
+        let is_mixed = self.options.same_module && !self.is_healed;
+        MODULES[if is_mixed { self.rng.random_range(0..2) } else { 0 }]
+    }
+
+    /// An agent gets a module, perhaps another one.
+    fn swap(&mut self, slot: usize) {
+        let module = self.draw_module();
+        let Some(agent) = self.agents[slot].as_mut() else { return };
+        agent.module = module;
+        let start = agent.start;
+        self.faults.count(Fault::Swapped);
+        self.bring(slot, start, News::Module);
+    }
+
+    /// Where agents wait for a module, none of them is sure to do what may be done before all have the same one.
+    pub(super) fn hinder_by_its_module(&mut self, start: Start) {
+        if self.options.same_module && !self.is_healed {
+            self.tell(&Happening::Hindered { agent: start, until: self.options.faulty_ms });
+        }
+    }
+
     fn hinder_all(&mut self) {
         let all: Vec<_> = self.agents.iter().flatten().map(|agent| agent.start).collect();
         let until = self.network.stubborn_until;
@@ -141,7 +167,7 @@ impl World {
             match &mut self.agents[slot] {
                 Some(agent) => {
                     let start = agent.start;
-                    (agent.cut_off_until, agent.without_until) = (0, 0);
+                    (agent.cut_off_until, agent.without_until, agent.module) = (0, 0, MODULES[0]);
                     if agent.is_paused {
                         self.plan(after, Due::Resume(slot, start));
                     }

@@ -8,7 +8,7 @@ use soloist::round::{Record, Replaced, Revision};
 use super::{Due, World};
 use crate::faults::Fault;
 use crate::history::Happening;
-use crate::options::EPOCH;
+use crate::options::{EPOCH, MODULES};
 
 /// What an operator asks the arbiter.
 pub(super) struct Steering {
@@ -24,6 +24,11 @@ impl World {
             0 => Steer::Pause { reason: "a deploy".to_owned() },
             1 => Steer::Trigger,
             _ => Steer::Resume,
+        };
+        let what = if self.options.same_module && self.rng.random_bool(0.5) {
+            Steer::Module { wanted: MODULES[self.rng.random_range(0..2)].to_owned() }
+        } else {
+            what
         };
         let before = self.rng.random_range(0..1_000);
         let after = if self.rng.random_bool(0.8) { self.network.latency() } else { self.rng.random_range(0..3_000) };
@@ -57,8 +62,13 @@ impl World {
         }
     }
 
-    /// What is paused goes on.
+    /// What is paused goes on, with the module that every agent gets.
     pub(super) fn resume_the_job(&mut self) {
+        if let Some(steering) = self.steering(&Steer::Module { wanted: MODULES[0].to_owned() })
+            && self.options.same_module
+        {
+            self.steer(steering);
+        }
         if let Some(steering) = self.steering(&Steer::Resume) {
             self.steer(steering);
         }

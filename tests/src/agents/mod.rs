@@ -142,6 +142,9 @@ impl Fleet {
             .args(["--log-format", "json", "run", "--end-with-parent", "--config"])
             .arg(self.path("soloist.toml"))
             .env("SOLOIST_AGENT_NAME", agent)
+            // What they keep goes with the fleet.
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .env_remove("CACHE_DIRECTORY")
             .env("SOLOIST_LOG", "info,soloist=debug,hickory_net=warn")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

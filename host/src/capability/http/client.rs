@@ -7,12 +7,15 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Certificate, Client, ClientBuilder, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Url, redirect};
 use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::files;
 
 use super::super::address::{Place, place};
+use super::grant::literal;
 
 /// The largest file of certificates that is read, in bytes.
 const MAX_CA_FILE: u64 = 1 << 20;
@@ -99,13 +102,14 @@ impl Reach {
 }
 
 /// The clients. They keep connections apart: one that was made for a grant with a wide reach is never used for another.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Clients {
     public: Client,
     private: Client,
     loopback: Client,
     host: Client,
     extra: Vec<Certificate>,
+    names: Arc<dyn Resolve>,
 }
 
 impl Clients {
@@ -130,6 +134,7 @@ impl Clients {
             loopback: filtered(Some(Reach::Loopback))?,
             host: filtered(None)?,
             extra: extra.to_vec(),
+            names: Arc::clone(names),
         })
     }
 
@@ -153,11 +158,46 @@ impl Clients {
         }
     }
 
+    /// Connects to the host of a job's URL, within its reach.
+    ///
+    /// # Errors
+    /// The name cannot be looked up, stands for no address within reach ([`Unreachable`]), or nobody answers there.
+    pub(super) async fn connect(&self, reach: Reach, url: &Url) -> Result<TcpStream, BoxError> {
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let addresses: Vec<SocketAddr> = match literal(host) {
+            Some(address) => vec![SocketAddr::new(address, port)],
+            None => {
+                let filter = Filter { reach: Some(reach), names: Arc::clone(&self.names) };
+                let found = filter.resolve(host.parse::<Name>()?).await?;
+                found.map(|address| SocketAddr::new(address.ip(), port)).collect()
+            }
+        };
+        let mut failed: BoxError = "the name has no address".into();
+        for address in addresses {
+            match timeout(CONNECT, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => failed = error.into(),
+                Err(_) => failed = "the connection takes too long".into(),
+            }
+        }
+        Err(failed)
+    }
+
     /// The client for the host's own requests, to URLs from its configuration: no address is refused.
     pub(crate) fn host(&self) -> &Client {
         &self.host
     }
 }
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Clients").finish_non_exhaustive()
+    }
+}
+
+/// An error of whatever kind.
+pub(super) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn client(extra: &[Certificate], names: Filter) -> Result<Client, ClientError> {
     install_crypto();
@@ -225,9 +265,9 @@ impl fmt::Display for Unreachable {
 impl std::error::Error for Unreachable {}
 
 impl Unreachable {
-    /// Finds it among the causes of a client's error.
-    pub(super) fn of(error: &reqwest::Error) -> Option<&Self> {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    /// Finds it among the causes of an error.
+    pub(super) fn of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut cause = Some(error);
         while let Some(error) = cause {
             if let Some(found) = error.downcast_ref() {
                 return Some(found);

@@ -82,6 +82,30 @@ impl Grant {
         ))
     }
 
+    /// Where a request of whatever method may go: how far its host may reach.
+    ///
+    /// # Errors
+    /// What is missing in the grant, in words, with the line to write.
+    pub(super) fn check_origin(&self, job: &str, url: &Url) -> Result<Reach, String> {
+        match self.rules.iter().find(|rule| rule.origin.covers(url)) {
+            Some(rule) => Ok(rule.reach()),
+            None => self.check(job, &Method::GET, url),
+        }
+    }
+
+    /// Whether one of the origins is this URL's.
+    pub(in crate::capability) fn covers(&self, url: &Url) -> bool {
+        self.rules.iter().any(|rule| rule.origin.covers(url))
+    }
+
+    /// The first origin that is reached without TLS, and is neither this machine nor an address.
+    pub(in crate::capability) fn readable_on_the_way(&self) -> Option<String> {
+        let readable = |origin: &&Origin| {
+            origin.scheme == "http" && (origin.wildcard || origin.host != "localhost" && origin.address().is_none())
+        };
+        self.rules.iter().map(|rule| &rule.origin).find(readable).map(Origin::to_string)
+    }
+
     /// The line of the configuration with one more origin.
     fn with(&self, origin: &str) -> String {
         let mut entries: Vec<String> = self.rules.iter().map(Rule::to_string).collect();

@@ -1,19 +1,25 @@
 //! `soloist:job/http` and `wasi:http`: requests to granted origins. Both go through one [`Gate`].
 
+mod certificates;
 mod client;
 mod gate;
 mod grant;
 mod headers;
+mod incoming;
+mod judge;
+mod upload;
 mod wasi;
 
 pub use super::address::{Place, place};
 pub(crate) use client::text as client_error_text;
 pub use client::{ClientError, Clients, HttpConfig, Reach, install_crypto};
 pub use gate::{
-    Error, Gate, Incoming, MAX_AT_ONCE, MAX_REDIRECTS, MAX_REQUEST_BODY, MAX_REQUESTS, MAX_RESPONSE_BODY, MAX_TIME,
-    MAX_URL, Outgoing,
+    Error, Gate, MAX_AT_ONCE, MAX_REDIRECTS, MAX_REQUEST_BODY, MAX_REQUESTS, MAX_RESPONSE_BODY, MAX_TIME, MAX_URL,
+    Outgoing,
 };
 pub use grant::{Grant, OriginError, Rule};
+pub use incoming::Incoming;
+pub use upload::{MAX_STREAM, Stream};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +27,7 @@ use std::time::Duration;
 use reqwest::Url;
 use wasmtime::component::{HasSelf, Linker};
 
-use super::{Capability, Granted};
+use super::{Capability, Granted, secrets};
 use crate::runtime::State;
 
 mod bindings {
@@ -50,7 +56,8 @@ struct Context {
 
 fn enter(granted: &Granted, state: &mut State) {
     let grant = granted.grants.http.clone().unwrap_or_default();
-    let gate = Arc::new(Gate::new(grant, granted.services.clone(), Arc::clone(state.facts())));
+    let vault = secrets::enter(granted, state);
+    let gate = Arc::new(Gate::with_secrets(grant, granted.services.clone(), Arc::clone(state.facts()), vault));
     state.extensions.insert(wasi::Context::new(Arc::clone(&gate)));
     state.extensions.insert(Context { gate });
 }
@@ -64,11 +71,13 @@ impl wit::Host for State {
 
     async fn certificates(
         &mut self,
-        _origin: String,
-        _timeout_ms: Option<u32>,
+        origin: String,
+        timeout_ms: Option<u32>,
     ) -> wasmtime::Result<Result<Vec<Vec<u8>>, wit::Error>> {
         self.facts().check()?;
-        answer(Err(Error::Failed("this host does not show certificates yet".to_owned())))
+        let gate = Arc::clone(&self.extensions.get::<Context>()?.gate);
+        let timeout = timeout_ms.map(|millis| Duration::from_millis(millis.into()));
+        answer(gate.certificates(&origin, timeout).await)
     }
 }
 
@@ -101,7 +110,7 @@ async fn fetch(gate: &Gate, request: wit::Request) -> Result<wit::Response, Erro
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
-    let url = incoming.url().to_string();
+    let url = incoming.url().to_owned();
     let body = incoming.body().await?.to_vec();
     Ok(wit::Response { status, headers, body, url })
 }

@@ -1,15 +1,19 @@
 //! `wasi:http/outgoing-handler`: the standard interface, through the same gate. Redirects are for the module to see.
 //!
-//! A request's body is read whole before it is sent, so a module must finish it before it waits for the response. As many
-//! bodies are read at once as requests may be under way ([`MAX_AT_ONCE`](super::MAX_AT_ONCE)).
+//! Bodies are streamed both ways, with trailers, up to [`MAX_STREAM`](super::MAX_STREAM) each: a request's body while it is
+//! written, the response's while it is read, and the response may come before the request's body ends. Trailers of a
+//! request go out over HTTP/2 only. A body with a `content-length` is sent with it. Where the job has secrets, such a body of
+//! at most [`MAX_REQUEST_BODY`](super::MAX_REQUEST_BODY) bytes is read whole first, as its length changes when a secret is put in.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, Request, Response};
-use http_body::Frame;
-use http_body_util::{BodyExt, Limited, StreamBody};
+use http::{HeaderName, Request, Response, header};
+use http_body::Body as _;
+use http_body_util::{BodyExt, Empty, StreamBody};
 use reqwest::Url;
+use tokio::time::timeout;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
 use wasmtime_wasi_http::p2::bindings::LinkOptions;
@@ -21,12 +25,14 @@ use wasmtime_wasi_http::{
     WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
-use super::gate::{Error, Gate, Incoming, MAX_REQUEST_BODY, Outgoing};
+use super::gate::{Error, Gate, Outgoing};
 use super::headers::{MAX_HEADERS, belongs_to_host, check_size};
+use super::incoming::Incoming;
+use super::upload::Stream;
 use crate::runtime::State;
 
 /// What a module may write at once of a request's body, in bytes: two such pieces wait for each request that is not sent
-/// yet, and a run may hold very many of those.
+/// yet, and a run may hold very many of those. Before a request has one of the run's places, nothing of its body is read.
 const BODY_CHUNK: usize = 16 * 1024;
 
 /// What `wasi:http` keeps for a run.
@@ -39,7 +45,7 @@ impl Context {
     pub(super) fn new(gate: Arc<Gate>) -> Self {
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(MAX_HEADERS);
-        Self { http, hooks: Hooks { gate } }
+        Self { http, hooks: Hooks { gate, alive: Arc::new(()) } }
     }
 }
 
@@ -78,6 +84,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 /// Sends the requests of a module through the gate.
 struct Hooks {
     gate: Arc<Gate>,
+    /// Dropped with the run.
+    alive: Arc<()>,
 }
 
 /// What becomes of a response's connection: nothing is left to do, as the client keeps it.
@@ -85,7 +93,7 @@ type Rest = Box<dyn Future<Output = Result<(), WasiError>> + Send>;
 
 impl WasiHttpHooks for Hooks {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
-        // `content-length` is checked against the body by wasmtime, and set anew by the client.
+        // `content-length` is checked against the body by wasmtime, and set anew from the body's length.
         Arc::new(|name: &HeaderName| {
             DEFAULT_FORBIDDEN_HEADERS.contains(name) || belongs_to_host(name) && *name != http::header::CONTENT_LENGTH
         })
@@ -105,9 +113,9 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _: Rest,
     ) -> Box<dyn Future<Output = Result<(Response<WasiBody>, Rest), WasiError>> + Send> {
-        let gate = Arc::clone(&self.gate);
+        let (gate, alive) = (Arc::clone(&self.gate), Arc::downgrade(&self.alive));
         Box::new(async move {
-            let response = send(&gate, request, options).await?;
+            let response = send(&gate, request, options.unwrap_or_default(), alive).await?;
             Ok((response, Box::new(async { Ok(()) }) as Rest))
         })
     }
@@ -116,34 +124,44 @@ impl WasiHttpHooks for Hooks {
 async fn send(
     gate: &Gate,
     request: Request<WasiBody>,
-    options: Option<RequestOptions>,
+    options: RequestOptions,
+    alive: Weak<()>,
 ) -> Result<Response<WasiBody>, WasiError> {
     let (mut parts, body) = request.into_parts();
     let url = Url::parse(&parts.uri.to_string()).map_err(|_| WasiError::HttpRequestUriInvalid)?;
-    parts.headers.remove(http::header::CONTENT_LENGTH);
+    let length = parts.headers.remove(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let is_empty = length == Some(0) || body.is_end_stream();
     check_size(&parts.headers).map_err(|_| WasiError::HttpRequestHeaderSectionSize(None))?;
-    // Before the body is read: bodies that wait for their turn are no memory of the module's, but of the host's.
-    let place = gate.place().await.map_err(|error| wasi_error(&error))?;
-    let too_large = |_| WasiError::HttpRequestBodySize(Some(MAX_REQUEST_BODY as u64));
-    let body = Limited::new(body, MAX_REQUEST_BODY).collect().await.map_err(too_large)?.to_bytes();
-    let timeout = options.and_then(|options| options.first_byte_timeout);
-    let outgoing = Outgoing { method: parts.method, url, headers: parts.headers, body, timeout, follow: false };
-    let incoming = gate.send_from(place, outgoing).await.map_err(|error| wasi_error(&error))?;
+    let body = body.map_err(|error| Error::Failed(format!("the request's body: {error}"))).boxed_unsync();
+    let stream = if is_empty {
+        Stream { body: Empty::new().map_err(|never| match never {}).boxed_unsync(), length: Some(0), alive }
+    } else {
+        Stream { body, length, alive }
+    };
+    let timeout = options.first_byte_timeout;
+    let outgoing =
+        Outgoing { method: parts.method, url, headers: parts.headers, body: Bytes::new(), timeout, follow: false };
+    let incoming = gate.stream(outgoing, stream).await.map_err(|error| wasi_error(&error))?;
 
     let mut response = Response::builder().status(incoming.status());
     if let Some(headers) = response.headers_mut() {
         *headers = incoming.headers().clone();
     }
-    response.body(stream(incoming)).map_err(|error| WasiError::InternalError(Some(error.to_string())))
+    let body = read(incoming, options.between_bytes_timeout);
+    response.body(body).map_err(|error| WasiError::InternalError(Some(error.to_string())))
 }
 
-/// The response's body, read as the module reads it.
-fn stream(incoming: Incoming) -> WasiBody {
-    let chunks = futures_util::stream::try_unfold(incoming, |mut incoming| async {
-        let chunk: Option<Bytes> = incoming.chunk().await.map_err(|error| wasi_error(&error))?;
-        Ok(chunk.map(|chunk| (Frame::data(chunk), incoming)))
+/// The response's body, read as the module reads it, with as long a wait for each piece.
+fn read(incoming: Incoming, wait: Option<Duration>) -> WasiBody {
+    let frames = futures_util::stream::try_unfold(incoming, move |mut incoming| async move {
+        let frame = match wait {
+            Some(wait) => timeout(wait, incoming.frame()).await.map_err(|_| WasiError::ConnectionReadTimeout)?,
+            None => incoming.frame().await,
+        };
+        let frame = frame.map_err(|error| wasi_error(&error))?;
+        Ok(frame.map(|frame| (frame, incoming)))
     });
-    BodyExt::boxed_unsync(StreamBody::new(chunks))
+    BodyExt::boxed_unsync(StreamBody::new(frames))
 }
 
 fn wasi_error(error: &Error) -> WasiError {
@@ -160,9 +178,8 @@ fn wasi_error(error: &Error) -> WasiError {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use futures_util::FutureExt as _;
+    use http_body::Frame;
     use tokio_util::sync::CancellationToken;
 
     use super::super::{Grant, MAX_AT_ONCE};
@@ -190,25 +207,33 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_bodies_are_read_at_once_than_requests_may_be_under_way() {
+        // Accepts all, and answers nothing.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
         let services = Services::new(&ServicesConfig::default(), Path::new("")).unwrap();
-        let grant = Grant::of(["http://127.0.0.1:9"]).unwrap();
-        let mut hooks = Hooks { gate: Arc::new(Gate::new(grant, services, Arc::new(facts()))) };
-        let read = Arc::new(AtomicUsize::new(0));
-        let mut pending: Vec<_> = (0..3 * MAX_AT_ONCE)
-            .map(|_| {
-                let read = Arc::clone(&read);
+        let grant = Grant::of([origin.as_str()]).unwrap();
+        let gate = Arc::new(Gate::new(grant, services, Arc::new(facts())));
+        let mut hooks = Hooks { gate, alive: Arc::new(()) };
+        let (read, mut each) = tokio::sync::mpsc::unbounded_channel();
+        let pending: Vec<_> = (0..3 * MAX_AT_ONCE)
+            .map(|number| {
+                let read = read.clone();
                 let frames = futures_util::stream::once(async move {
-                    read.fetch_add(1, Ordering::Relaxed);
+                    read.send(number).unwrap();
                     std::future::pending::<Result<Frame<Bytes>, WasiError>>().await
                 });
                 let body = BodyExt::boxed_unsync(StreamBody::new(frames));
-                let request = Request::post("http://127.0.0.1:9/").body(body).unwrap();
-                Box::into_pin(hooks.send_request(request, None, Box::new(async { Ok(()) })))
+                let request = Request::post(&origin).body(body).unwrap();
+                tokio::spawn(Box::into_pin(hooks.send_request(request, None, Box::new(async { Ok(()) }))))
             })
             .collect();
-        for response in &mut pending {
-            assert!(response.now_or_never().is_none());
+        for _ in 0..MAX_AT_ONCE {
+            each.recv().await.unwrap();
         }
-        assert_eq!(read.load(Ordering::Relaxed), MAX_AT_ONCE);
+        // One more place, one more body.
+        assert!(timeout(Duration::from_millis(300), each.recv()).await.is_err());
+        pending[0].abort();
+        each.recv().await.unwrap();
+        pending.iter().for_each(tokio::task::JoinHandle::abort);
     }
 }

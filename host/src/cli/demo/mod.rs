@@ -116,6 +116,9 @@ zone = "{ZONE}"
 key = {{ name = "soloist", secret-file = "soloist.key" }}
 ttl = 1
 
+[store]
+path = "store"
+
 [job.heartbeat]
 record = "{RECORD}"
 every = "{every}"

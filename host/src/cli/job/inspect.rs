@@ -67,8 +67,37 @@ fn grants(module: &Module) -> Vec<(&'static str, &'static str)> {
     grants
 }
 
+/// What an author wants to know of a module that was just built. Exits as `job inspect` does.
+pub(super) fn summary(file: &str, module: &Module) -> ExitCode {
+    field("file", &file);
+    field("kind", &module.kind());
+    field("size", &format!("{} bytes", module.size()));
+    field("digest", &format!("sha256:{}", module.digest()));
+    let missing = module.imports().iter().filter(|import| matches!(needs(import), Needs::Unavailable));
+    let mut runs_here = true;
+    for import in missing {
+        field("missing", &format!("{}: not on this host", import.interface));
+        runs_here = false;
+    }
+    print_grants(module);
+    if runs_here { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn field(name: &str, value: &dyn std::fmt::Display) {
+    output::data(format!("{name:<9}{value}"));
+}
+
+fn print_grants(module: &Module) {
+    let grants = grants(module);
+    if grants.is_empty() {
+        field("grants", &"none needed");
+    }
+    for (index, (_, line)) in grants.iter().enumerate() {
+        field(if index == 0 { "grants" } else { "" }, line);
+    }
+}
+
 fn print_text(file: &str, module: &Module) {
-    let field = |name: &str, value: &dyn std::fmt::Display| output::data(format!("{name:<9}{value}"));
     field("file", &file);
     field("kind", &module.kind());
     field("size", &format!("{} bytes", module.size()));
@@ -85,13 +114,7 @@ fn print_text(file: &str, module: &Module) {
         };
         field(if index == 0 { "imports" } else { "" }, &format!("{:<40} {note}", import.interface.to_string()));
     }
-    let grants = grants(module);
-    if grants.is_empty() {
-        field("grants", &"none needed");
-    }
-    for (index, (_, line)) in grants.iter().enumerate() {
-        field(if index == 0 { "grants" } else { "" }, line);
-    }
+    print_grants(module);
 }
 
 fn print_json(file: &str, module: &Module) {

@@ -5,13 +5,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use super::super::log::LogFormat;
 use super::super::output::{self, Hint, WithHint};
+use super::super::signals::Signals;
 use super::load;
+use super::project::Project;
 use crate::agent;
 use crate::capability::slack::SlackConfig;
 use crate::capability::{Granted, Grants, Services, ServicesConfig, dns, http, slack};
@@ -26,9 +28,13 @@ const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The module: a component, a core module with WIT, a WASI preview 1 command, or the text of one.
-    #[arg(value_name = "MODULE")]
+    /// The module: a component, a core module with WIT, a WASI preview 1 command, or the text of one; or the folder of a
+    /// project (it has a `job.toml`), which is built first.
+    #[arg(value_name = "MODULE|DIR", default_value = ".")]
     file: PathBuf,
+    /// Run it again at each save, and build it before where it is a project; until Ctrl-C.
+    #[arg(long)]
+    watch: bool,
     /// The job's name, as the module is told it. By default the file's name; with `--config`, its only job.
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
@@ -92,15 +98,80 @@ pub struct Job {
 }
 
 pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCode> {
+    let what = What::named(&args.file)?;
+    if args.watch {
+        return super::watch::run(&what, &args, format).await;
+    }
+    let mut signals = Signals::new()?;
+    tokio::select! {
+        built = what.build() => built?,
+        signal = signals.next() => bail!("the build was stopped by {signal}"),
+    }
+    drop(signals);
+    try_once(&what, &args, CancellationToken::new(), format).await
+}
+
+/// What is to be run.
+#[derive(Debug)]
+pub(super) enum What {
+    /// A file that is a module.
+    File(PathBuf),
+    /// A project, which makes one.
+    Project(Project),
+}
+
+impl What {
+    fn named(path: &Path) -> anyhow::Result<Self> {
+        Ok(if path.is_dir() { Self::Project(Project::open(path)?) } else { Self::File(path.to_owned()) })
+    }
+
+    /// Builds a project.
+    pub(super) async fn build(&self) -> anyhow::Result<()> {
+        match self {
+            Self::File(_) => Ok(()),
+            Self::Project(project) => super::build::make(project).await,
+        }
+    }
+
+    fn module(&self) -> &Path {
+        match self {
+            Self::File(file) => file,
+            Self::Project(project) => &project.module,
+        }
+    }
+
+    /// What a job is called that has no name otherwise.
+    fn name(&self) -> Option<String> {
+        match self {
+            Self::File(file) => file.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
+            Self::Project(project) => Some(project.name.clone()),
+        }
+    }
+}
+
+impl Args {
+    /// The configuration that is read for it, if one is.
+    pub(super) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+}
+
+/// Runs what there is now once, as the arguments and the configuration say now.
+pub(super) async fn try_once(
+    what: &What,
+    args: &Args,
+    cancel: CancellationToken,
+    format: LogFormat,
+) -> anyhow::Result<ExitCode> {
     let mut job = match &args.config {
         Some(path) => configured(path, args.job.as_deref())?,
-        None => described(&args)?,
+        None => described(what, args)?,
     };
-    job.settings.extend(args.settings);
-    job.state = args.state;
+    job.settings.extend(args.settings.iter().cloned());
+    job.state.clone_from(&args.state);
     job.timeout = args.timeout.unwrap_or(job.timeout);
     job.limits.memory = args.memory.unwrap_or(job.limits.memory);
-    once(&args.file, job, format).await.map_err(|error| match (&args.config, error.downcast_ref()) {
+    once(what.module(), job, cancel, format).await.map_err(|error| match (&args.config, error.downcast_ref()) {
         (None, Some(missing @ LoadError::NotGranted { line, .. })) => {
             let grant = line.split(' ').next().unwrap_or_default();
             let flag = match grant {
@@ -143,7 +214,7 @@ fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
 }
 
 /// The job that the flags describe; its settings are still to be added.
-fn described(args: &Args) -> anyhow::Result<Job> {
+fn described(what: &What, args: &Args) -> anyhow::Result<Job> {
     let given: Grants = toml::from_str(&args.grant.join("\n"))
         .map_err(|error| anyhow!("`--grant` is no grant: {}", error.message()))
         .hint("write it as under `[job.NAME.grants]`: `--grant 'dns = [\"example.com\"]'`")?;
@@ -153,9 +224,8 @@ fn described(args: &Args) -> anyhow::Result<Job> {
     let grants = Grants { http: http.or(given.http), slack: slack.or(given.slack), dns: dns.or(given.dns), ..given };
     let slack = SlackConfig { token_env: args.slack_token_env.clone(), ..SlackConfig::default() };
     let services = Services::new(&ServicesConfig { slack, ..ServicesConfig::default() }, Path::new("."))?;
-    let stem = args.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
     Ok(Job {
-        name: args.job.clone().or(stem).unwrap_or_else(|| "job".to_owned()),
+        name: args.job.clone().or_else(|| what.name()).unwrap_or_else(|| "job".to_owned()),
         grants,
         services,
         settings: Map::new(),
@@ -180,11 +250,11 @@ fn granted<T>(named: &[String], grant: impl FnOnce(Vec<&str>) -> anyhow::Result<
     grant(named.iter().map(String::as_str).collect()).map(Some)
 }
 
-/// Runs a module once, without arbitration, and prints its summary. Ctrl-C stops the run.
+/// Runs a module once, without arbitration, and prints its summary. Ctrl-C stops the run, and so does `cancel`.
 ///
 /// # Errors
 /// The module could not be read, is no job or was not granted what it imports.
-pub async fn once(file: &Path, job: Job, format: LogFormat) -> anyhow::Result<ExitCode> {
+pub async fn once(file: &Path, job: Job, cancel: CancellationToken, format: LogFormat) -> anyhow::Result<ExitCode> {
     let engine = Engine::new()?;
     let module = load(&engine, file).await?;
     let capabilities = Arc::new(Granted::new(job.grants, job.services));
@@ -192,7 +262,6 @@ pub async fn once(file: &Path, job: Job, format: LogFormat) -> anyhow::Result<Ex
         .prepare(&job.name, capabilities)
         .with_context(|| format!("the module `{}` cannot be run", file.display()))?;
     let now = wall_ms();
-    let cancel = CancellationToken::new();
     let request = Request {
         job: job.name.clone(),
         agent: "job-run".to_owned(),

@@ -11,7 +11,7 @@ use crate::config::{
     Agent, Arbiter, DEFAULT_CATCH_UP, DEFAULT_TIMEOUT, Job, LEASE_MARGIN, MAX_ATTEMPTS, MAX_CATCH_UP, MAX_TIMEOUT,
     MIN_LEASE, MIN_START_DEADLINE, Seals, Size, raw,
 };
-use crate::module::Source;
+use crate::module::{Source, Trust};
 use crate::round::contender::{Backoff, Delivery, Missed, Rules};
 use crate::runtime::{Invocation, Limits};
 
@@ -95,11 +95,13 @@ pub(in crate::config) fn job(
     super::grants::within_zone(&name, &raw.grants, arbiter)?;
     let module = Source::parse(&raw.module, base)
         .map_err(|error| invalid(&place("module"), error.to_string()).hint(error.hint()))?;
+    let trust = Trust::new(&raw.sha256.0, &raw.minisign.0)
+        .map_err(|error| invalid(&place(error.key()), error.to_string()).hint(error.hint()))?;
     let invocation =
         Invocation::new(raw.args, raw.env).map_err(|error| invalid(&place("args, env"), error.to_string()))?;
     let settings = Arc::new(settings(&place("config"), raw.config)?);
     let invocation = Arc::new(invocation);
-    Ok(Job { record, rules, timeout, module, limits, invocation, grants: raw.grants, settings, name })
+    Ok(Job { record, rules, timeout, module, trust, limits, invocation, grants: raw.grants, settings, name })
 }
 
 fn delivery(place: &str, given: Option<&str>) -> Result<Delivery, Problem> {

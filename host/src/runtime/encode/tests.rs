@@ -34,6 +34,28 @@ fn embed(module: &str, like: &str) -> Vec<u8> {
     module
 }
 
+/// `ok.wat` as tools make it: its types are those of an interface that it imports.
+fn job_of_tools() -> String {
+    let text = wat_of_tests("ok.wat");
+    let (before, rest) = text.split_once("  ;; A named type").unwrap();
+    let (types, after) = rest.split_once("  (func $run").unwrap();
+    let types = &types[types.find("(type $context-type").unwrap()..];
+    let types = types.replace(
+        "(export $context \"context\" (type $context-type))",
+        "(export \"context\" (type (eq $context-type)))",
+    );
+    let types = types.replace(
+        "(export $failure \"failure\" (type $failure-type))",
+        "(export \"failure\" (type (eq $failure-type)))",
+    );
+    format!(
+        r#"{before} (import "soloist:job/types@0.1.0" (instance $types {types}))
+        (alias export $types "context" (type $context-type)) (import "context" (type $context (eq $context-type)))
+        (alias export $types "failure" (type $failure-type)) (import "failure" (type $failure (eq $failure-type)))
+        (func $run{after}"#
+    )
+}
+
 /// The core module in `ok.wat`, with what more is imported.
 fn job(imports: &str) -> String {
     let text = wat_of_tests("ok.wat");
@@ -56,7 +78,7 @@ fn a_preview_1_command_becomes_a_component() {
     let expected = Kind { form: Form::Preview1, world: World::Command, text: false };
     assert_eq!(kind(&binary(&format!("(module {PRINTS} {MEMORY} {START})"))), expected);
     // One that imports nothing at all is a program, too.
-    assert_eq!(kind(&binary(&format!("(module {START})"))), expected);
+    assert_eq!(kind(&binary(&format!("(module {MEMORY} {START})"))), expected);
     assert_eq!(kind(wat_of_tests("command.wat").as_bytes()), Kind { text: true, ..expected });
     assert_eq!(Kind { text: true, ..expected }.to_string(), "WASI preview 1 command as text");
 }
@@ -64,11 +86,11 @@ fn a_preview_1_command_becomes_a_component() {
 #[test]
 fn a_core_module_with_its_wit_becomes_a_component() {
     let expected = Kind { form: Form::Core, world: World::Job, text: false };
-    assert_eq!(kind(&embed(&job(""), &wat_of_tests("ok.wat"))), expected);
+    assert_eq!(kind(&embed(&job(""), &job_of_tools())), expected);
     // With WASI preview 1 beside it; and what has a `_start` as well is called as its WIT says.
-    assert_eq!(kind(&embed(&job(PRINTS), &wat_of_tests("ok.wat"))), expected);
+    assert_eq!(kind(&embed(&job(PRINTS), &job_of_tools())), expected);
     let both = job(PRINTS).replacen("(memory", &format!("{START} (memory"), 1);
-    assert_eq!(kind(&embed(&both, &wat_of_tests("ok.wat"))), expected);
+    assert_eq!(kind(&embed(&both, &job_of_tools())), expected);
 }
 
 #[test]
@@ -104,7 +126,7 @@ fn a_core_module_is_told_what_it_lacks() {
 
 #[test]
 fn a_core_module_that_does_not_fit_its_wit_says_so() {
-    let error = refusal(&embed(&format!("(module {MEMORY})"), &wat_of_tests("ok.wat")));
+    let error = refusal(&embed(&format!("(module {MEMORY})"), &job_of_tools()));
     assert!(matches!(&error, LoadError::Encode(reason) if reason.contains("run")), "{error}");
 }
 

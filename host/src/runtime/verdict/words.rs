@@ -3,8 +3,12 @@
 
 /// How a language says that it gives up, and how its message is found in what it printed.
 ///
-/// Each takes the end of stderr; the message is none where another language speaks.
-const LANGUAGES: [fn(&str) -> Option<String>; 7] = [rust, zig, go, python, assertion, cpp, javascript];
+/// Each takes the end of stderr; the message is none where another language speaks. An interpreter comes before the language
+/// that it is written in, which panics over the exception.
+const LANGUAGES: [fn(&str) -> Option<String>; 8] = [python, componentize_js, rust, zig, go, assertion, cpp, javascript];
+
+/// Functions that are named behind a message.
+const FRAMES: usize = 3;
 
 /// The message of a panic or an uncaught exception, on one line; none where stderr holds nothing of the kind.
 pub(super) fn of_panic(stderr: &str) -> Option<String> {
@@ -56,20 +60,30 @@ fn python(stderr: &str) -> Option<String> {
         .lines()
         .skip(1)
         .skip_while(|line| line.is_empty() || line.starts_with(' '))
-        .take_while(|line| !line.trim().is_empty())
+        .take_while(|line| !line.trim().is_empty() && !line.starts_with("thread '"))
         .collect();
     let message = joined(exception.into_iter());
     if message.is_empty() {
         return None;
     }
     // `  File "/app.py", line 3, in check`: the innermost is the last.
-    let call = traceback.lines().rev().find_map(|line| {
+    let calls = traceback.lines().rev().filter_map(|line| {
         let (file, rest) = line.trim_start().strip_prefix("File \"")?.split_once("\", line ")?;
         let (line, function) = rest.split_once(", in ").unwrap_or((rest, ""));
         let place = format!("{file}:{line}");
         Some(if function.is_empty() { place } else { format!("{function} ({place})") })
     });
-    Some(call.map_or_else(|| message.clone(), |call| format!("{message}, in {call}")))
+    let calls: Vec<String> = calls.take(FRAMES).collect();
+    Some(if calls.is_empty() { message } else { format!("{message}, in {}", calls.join(", called by ")) })
+}
+
+/// A JavaScript component's own words for a thrown value that is no `Failure`: ``invalid variant tag value `undefined` (received
+/// `TypeError: no such thing`) specified for `Failure` ``.
+fn componentize_js(stderr: &str) -> Option<String> {
+    let line = stderr.lines().rev().find(|line| line.contains("specified for `Failure`"))?;
+    let (_, thrown) = line.split_once("(received `")?;
+    let (thrown, _) = thrown.rsplit_once("`) specified for")?;
+    Some(thrown.trim().to_owned())
 }
 
 /// What `assert` says in C (`Assertion failed: x > 0 (main.c: check: 5)`), and `abort` in AssemblyScript (`abort: no such thing
@@ -155,17 +169,29 @@ mod tests {
     fn python_says_it_last() {
         let stderr = "Traceback (most recent call last):\n  File \"/app.py\", line 9, in run\n    check()\n  File \"/app.py\", \
                       line 3, in check\n    raise ValueError(\"no such thing\")\nValueError: no such thing\n";
-        assert_eq!(said(stderr), "ValueError: no such thing, in check (/app.py:3)");
+        assert_eq!(said(stderr), "ValueError: no such thing, in check (/app.py:3), called by run (/app.py:9)");
         let chained = "Traceback (most recent call last):\n  File \"/a.py\", line 1, in a\nKeyError: 1\n\nDuring handling of \
                        the above exception, another exception occurred:\n\nTraceback (most recent call last):\n  File \
                        \"/a.py\", line 2, in b\nOSError: two\n";
         assert_eq!(said(chained), "OSError: two, in b (/a.py:2)");
+        // An interpreter written in Rust.
+        let component = "Traceback (most recent call last):\n  File \"/0/fail.py\", line 15, in run\n  File \"/0/fail.py\", \
+                         line 7, in deep\nValueError: no such thing: 7\nthread '<unnamed>' (1) panicked at \
+                         runtime/src/lib.rs:1293:29:\nPython function threw an unexpected exception\nnote: run with\n";
+        assert_eq!(
+            said(component),
+            "ValueError: no such thing: 7, in deep (/0/fail.py:7), called by run (/0/fail.py:15)"
+        );
     }
 
     #[test]
     fn javascript_says_it_with_a_stack() {
         let node = "Uncaught TypeError: x is undefined\n    at run (job.js:3:9)\n    at main (job.js:1:1)\n";
         assert_eq!(said(node), "TypeError: x is undefined, in run (job.js:3:9)");
+        let component = "invalid variant tag value `undefined` (received `TypeError: no such thing: 7`) specified for \
+                         `Failure`\nStack:\n  export_run@/tmp/x/initializer.js:148:17\nRedirecting call to abort() to \
+                         mozalloc_abort\n";
+        assert_eq!(said(component), "TypeError: no such thing: 7");
         let starling = "exception: Error: no such thing\nStack:\n  run@job.js:3:9\n  @job.js:1:1\n";
         assert_eq!(said(starling), "Error: no such thing, in run (job.js:3)");
     }

@@ -1,0 +1,372 @@
+//! Keeps one driver a job, by the configuration that was taken last. A new one starts, retires and exchanges drivers; those of
+//! jobs of which it says the same go on untouched, their runs and leases included.
+//!
+//! Two drivers of one job never overlap: the old one ends first, with its run and what it writes of it, and the one that
+//! follows has an id of its own, so that nothing of the old one is taken for its own.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet};
+use tracing::Instrument as _;
+
+use super::driver::Driver;
+use super::follow::{self, Follower};
+use super::identity::new_id;
+use super::metrics::Metrics;
+use super::{StartError, Stop, announce, arbiters, loader, module_access, origins};
+use crate::arbiter::Arbiter;
+use crate::capability::Services;
+use crate::config::{self, Config, ConfigError, Parts};
+use crate::module::{Access, Origin, Slot};
+use crate::runtime::{Compiler, Engine};
+
+/// What makes an agent read its configuration again: a change of the file, or that somebody asks for it.
+#[derive(Debug)]
+pub struct Reload {
+    /// The file.
+    pub path: PathBuf,
+    /// Somebody asks for it, whether the file changed or not: its secrets may have.
+    pub asked: mpsc::Receiver<()>,
+    /// What to try after an error.
+    pub hint: fn(&(dyn Error + 'static)) -> Option<String>,
+}
+
+/// What jobs are run with.
+pub(super) struct Tools {
+    pub(super) engine: Engine,
+    pub(super) compiler: Compiler,
+    pub(super) services: Services,
+    pub(super) access: Access,
+}
+
+/// All that the drivers of an agent share, and the drivers.
+pub(super) struct Supervisor {
+    config: Config,
+    /// The agent's name at its start, and what it started with.
+    name: String,
+    started_with: Parts,
+    tools: Tools,
+    arbiters: HashMap<String, Arc<dyn Arbiter>>,
+    origins: HashMap<String, Origin>,
+    metrics: Arc<Metrics>,
+    drivers: JoinSet<()>,
+    running: HashMap<String, Running>,
+    stop: Stop,
+    orderly: bool,
+}
+
+/// The driver of a job.
+struct Running {
+    task: AbortHandle,
+    stop: watch::Sender<Stop>,
+}
+
+/// Where news of the configuration comes from.
+struct News {
+    reload: Reload,
+    changed: Arc<Notify>,
+    reading: Option<JoinHandle<Result<Config, ConfigError>>>,
+    /// What was said last of a configuration that was not taken.
+    said: Option<String>,
+    _follower: Option<Follower>,
+}
+
+impl Supervisor {
+    /// Nothing runs yet.
+    pub(super) fn new(
+        config: Config,
+        tools: Tools,
+        arbiters: HashMap<String, Arc<dyn Arbiter>>,
+        origins: HashMap<String, Origin>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            name: config.agent.name.clone(),
+            started_with: config.parts.clone(),
+            config,
+            tools,
+            arbiters,
+            origins,
+            metrics,
+            drivers: JoinSet::new(),
+            running: HashMap::new(),
+            stop: Stop::No,
+            orderly: true,
+        }
+    }
+
+    /// Runs until it is stopped. `true` when every job's loop ended in order.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<Stop>, reload: Option<Reload>) -> bool {
+        let id = new_id(&self.name);
+        for job in self.config.jobs.clone() {
+            self.start(&job, id.clone());
+        }
+        self.warn_of_no_job();
+        let mut news = reload.map(News::follow);
+        loop {
+            self.obey(*stop.borrow_and_update());
+            let is_over = self.stop != Stop::No || !self.orderly;
+            if self.drivers.is_empty() && is_over {
+                return self.orderly;
+            }
+            tokio::select! {
+                Some(ended) = self.drivers.join_next_with_id() => self.ended(ended),
+                changed = stop.changed(), if self.stop < Stop::GiveBack => {
+                    if changed.is_err() {
+                        self.obey(Stop::GiveBack);
+                    }
+                }
+                read = read(&mut news) => {
+                    if let (Stop::No, Some(news)) = (self.stop, &mut news) {
+                        let taken = read.map_err(Failure::Config).and_then(|config| self.take(config).map_err(Failure::Start));
+                        self.metrics.configured(taken.is_ok());
+                        news.say(taken.err());
+                    }
+                }
+            }
+        }
+    }
+
+    fn warn_of_no_job(&self) {
+        if self.config.jobs.is_empty() {
+            tracing::warn!("the configuration has no job: there is nothing to do but wait");
+        }
+    }
+
+    /// Hands on how far the agent is to stop.
+    fn obey(&mut self, stop: Stop) {
+        if stop <= self.stop {
+            return;
+        }
+        self.stop = stop;
+        for running in self.running.values() {
+            running.stop.send_if_modified(|own| {
+                let is_news = *own < stop;
+                *own = stop.max(*own);
+                is_news
+            });
+        }
+    }
+
+    fn start(&mut self, job: &config::Job, id: String) {
+        let known = (self.arbiters.get(&job.name).cloned(), self.origins.get(&job.name).cloned());
+        let (Some(arbiter), Some(origin)) = known else { return };
+        announce(job, arbiter.as_ref(), &id);
+        self.metrics.begin(&job.name);
+        let span = tracing::info_span!("job", job = %job.name);
+        let Tools { engine, compiler, services, .. } = &self.tools;
+        let loader = loader(engine, compiler, services, job);
+        let slot = span.in_scope(|| Slot::start(origin, loader));
+        let (stop, stopped) = watch::channel(self.stop);
+        let driver = Driver::new(job.clone(), id, arbiter, slot, stopped, Arc::clone(&self.metrics));
+        let task = self.drivers.spawn(driver.run().instrument(span));
+        self.running.insert(job.name.clone(), Running { task, stop });
+    }
+
+    /// A driver is no more: another one may have been waiting for that.
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(name) = self.running.iter().find(|(_, running)| running.task.id() == id).map(|(name, _)| name.clone())
+        else {
+            return;
+        };
+        self.running.remove(&name);
+        if let Err(error) = ended {
+            tracing::error!(job = name, %error, "a job's loop broke off; the other jobs go on");
+            self.orderly = false;
+            return;
+        }
+        if self.stop != Stop::No {
+            return;
+        }
+        match self.config.job(&name).cloned() {
+            Ok(job) => {
+                let id = new_id(&self.name);
+                self.start(&job, id);
+            }
+            Err(_) => tracing::info!(job = name, event = "removed", "the job is no longer in the configuration"),
+        }
+    }
+
+    /// Goes by another configuration from now on.
+    ///
+    /// # Errors
+    /// It cannot be gone by: nothing has changed.
+    fn take(&mut self, config: Config) -> Result<(), StartError> {
+        let fixed = self.started_with.fixed_changes(&config.parts);
+        let is_shared = self.config.parts.shares_with(&config.parts);
+        let services = if is_shared { self.tools.services.clone() } else { self.renewed(&config)? };
+        let failed = |error: reqwest::Error| StartError::Services(error.into());
+        let access = if is_shared { self.tools.access.clone() } else { module_access(&services).map_err(failed)? };
+        let origins = origins(&config, &access)?;
+        let mut arbiters = arbiters(&config)?;
+        self.keep_arbiters(&config, is_shared, &mut arbiters);
+
+        let is_same = |name: &str| is_shared && self.config.parts.has_same(&config.parts, name);
+        let (mut changed, mut removed) = (Vec::new(), Vec::new());
+        for (name, running) in &self.running {
+            let is_wanted = config.jobs.iter().any(|job| job.name == *name);
+            if is_wanted && is_same(name) {
+                continue;
+            }
+            if is_wanted {
+                changed.push(name.clone())
+            } else {
+                removed.push(name.clone())
+            };
+            running.stop.send_replace(Stop::Retire);
+        }
+        let is_new = |job: &&config::Job| !self.running.contains_key(&job.name);
+        let added: Vec<config::Job> = config.jobs.iter().filter(is_new).cloned().collect();
+        let is_news = !is_shared || config.parts != self.config.parts;
+        (self.tools.services, self.tools.access) = (services, access);
+        (self.arbiters, self.origins, self.config) = (arbiters, origins, config);
+        self.metrics.keep_clocks(self.arbiters.values());
+        self.tools.services.set_zone(super::zone(&self.config, &self.arbiters));
+        self.tools.services.figures().retain(|name| self.config.jobs.iter().any(|job| job.name == name));
+        for job in &added {
+            let id = new_id(&self.name);
+            self.start(job, id);
+        }
+        self.report(is_news, &added, changed, removed, &fixed);
+        Ok(())
+    }
+
+    /// New services, whose figures go on from those before.
+    fn renewed(&self, config: &Config) -> Result<Services, StartError> {
+        let services = Services::new(&config.services, &config.base);
+        Ok(services.map_err(|error| StartError::Services(error.into()))?.continuing(&self.tools.services))
+    }
+
+    /// Where nothing about it changed, a record goes on at the arbiter that it has, with its connection and its clock. What is kept
+    /// in memory is kept in any case.
+    fn keep_arbiters(&self, config: &Config, is_shared: bool, arbiters: &mut HashMap<String, Arc<dyn Arbiter>>) {
+        let are_memory =
+            [&self.config.arbiter, &config.arbiter].map(|arbiter| matches!(arbiter, config::Arbiter::Memory));
+        for job in &config.jobs {
+            if let Ok(old) = self.config.job(&job.name)
+                && let Some(arbiter) = self.arbiters.get(&job.name)
+                && old.record == job.record
+                && (is_shared || are_memory == [true, true])
+            {
+                arbiters.insert(job.name.clone(), Arc::clone(arbiter));
+            }
+        }
+    }
+
+    fn report(
+        &self,
+        is_news: bool,
+        added: &[config::Job],
+        mut changed: Vec<String>,
+        mut removed: Vec<String>,
+        fixed: &[String],
+    ) {
+        changed.sort_unstable();
+        removed.sort_unstable();
+        if is_news {
+            let names: Vec<&str> = added.iter().map(|job| job.name.as_str()).collect();
+            let (added, changed, removed) = (names.join(", "), changed.join(", "), removed.join(", "));
+            let parts = [("new: ", &added), ("changed: ", &changed), ("removed: ", &removed)];
+            let parts: Vec<String> = parts
+                .iter()
+                .filter(|(_, names)| !names.is_empty())
+                .map(|(what, names)| format!("{what}{names}"))
+                .collect();
+            let what = if parts.is_empty() { "no job changed".to_owned() } else { parts.join("; ") };
+            tracing::info!(event = "reloaded", added, changed, removed, "took the configuration: {what}");
+        } else {
+            tracing::debug!(event = "unchanged", "the configuration is the one that is gone by");
+        }
+        if is_news && !fixed.is_empty() {
+            let places = fixed.join(", ");
+            tracing::warn!(
+                event = "restart-needed",
+                places,
+                "these change with a restart of the agent only: {places}; all else was taken"
+            );
+        }
+        if is_news {
+            self.warn_of_no_job();
+        }
+    }
+}
+
+/// Why a configuration was not taken.
+#[derive(Debug)]
+enum Failure {
+    Config(ConfigError),
+    Start(StartError),
+}
+
+impl News {
+    fn follow(reload: Reload) -> Self {
+        let changed = Arc::new(Notify::new());
+        let follower = follow::follow(reload.path.clone(), Arc::clone(&changed)).inspect_err(|error: &io::Error| {
+            tracing::warn!(%error, "no thread to follow the configuration: only SIGHUP lets it be read again");
+        });
+        Self { reload, changed, reading: None, said: None, _follower: follower.ok() }
+    }
+
+    /// Says why a configuration was not taken; the same again only where somebody asks for it.
+    fn say(&mut self, failure: Option<Failure>) {
+        let Some(failure) = failure else {
+            self.said = None;
+            return;
+        };
+        let error: &(dyn Error + 'static) = match &failure {
+            Failure::Config(error) => error,
+            Failure::Start(error) => error,
+        };
+        let (mut text, mut hint) = (error.to_string(), (self.reload.hint)(error));
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            hint = hint.or_else(|| (self.reload.hint)(error));
+            cause = error.source();
+        }
+        if let Some(hint) = hint {
+            text = format!("{text}; hint: {hint}");
+        }
+        if self.said.as_ref() != Some(&text) {
+            tracing::error!(
+                event = "not-reloaded",
+                "the configuration is not taken, and what runs goes on as it was: {text}"
+            );
+            self.said = Some(text);
+        }
+    }
+}
+
+/// The next configuration that is to be gone by, or why there is none.
+async fn read(news: &mut Option<News>) -> Result<Config, ConfigError> {
+    let Some(news) = news else { return std::future::pending().await };
+    loop {
+        if let Some(reading) = &mut news.reading {
+            let read = reading.await;
+            news.reading = None;
+            match read {
+                Ok(read) => return read,
+                Err(error) => {
+                    tracing::error!(%error, "reading the configuration broke off");
+                    continue;
+                }
+            }
+        }
+        tokio::select! {
+            Some(()) = news.reload.asked.recv() => news.said = None,
+            () = news.changed.notified() => {}
+        }
+        let path = news.reload.path.clone();
+        // A network file system may block.
+        news.reading = Some(tokio::task::spawn_blocking(move || Config::load(&path)));
+    }
+}

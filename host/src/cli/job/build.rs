@@ -1,0 +1,178 @@
+//! `soloist job build`: runs a project's own build command, and looks at what came of it.
+
+mod rust;
+mod tools;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+
+use anyhow::{Context as _, anyhow, bail};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::process::{Child, Command};
+
+use super::super::output::WithHint as _;
+use super::super::signals::Signals;
+use super::project::Project;
+use super::{inspect, load};
+use crate::runtime::Engine;
+use tools::Tools;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The project's folder.
+    #[arg(value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+}
+
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let project = Project::open(&args.folder)?;
+    let mut signals = Signals::new()?;
+    tokio::select! {
+        made = make(&project) => made?,
+        signal = signals.next() => bail!("the build was stopped by {signal}"),
+    }
+    let module = load(&Engine::new()?, &project.module).await?;
+    Ok(inspect::summary(&project.module.display().to_string(), &module))
+}
+
+/// Builds a project: afterwards its module is in place. What the command says goes to stderr.
+///
+/// # Errors
+/// A tool is missing, the command failed or it did not make what it should.
+pub(super) async fn make(project: &Project) -> anyhow::Result<()> {
+    let tools = tools::find(project)?;
+    if let Some(folder) = project.output.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
+    }
+    let line = project.build.join(" ");
+    tracing::info!("building: {line}");
+    let mut child = Building(start(project, &tools)?);
+    let status = child.0.wait().await.with_context(|| format!("`{line}` cannot be waited for"))?;
+    drop(child);
+    if !status.success() {
+        bail!("`{line}` failed: {status}");
+    }
+    let (output, module) = (&project.output, &project.module);
+    if !output.is_file() {
+        return Err(anyhow!("`{line}` ended well, and made no `{}`", output.display()))
+            .hint("`output` in `job.toml` says what it makes");
+    }
+    if output != module {
+        place(output, module).with_context(|| format!("the module `{}` cannot be put in place", module.display()))?;
+    }
+    Ok(())
+}
+
+/// A command with all that it has started: ended when nobody waits for it any more.
+struct Building(Child);
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        // None once it has ended and was waited for.
+        if let Some(group) = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed())) {
+            let _ = kill_process_group(group, Signal::TERM);
+        }
+    }
+}
+
+fn start(project: &Project, tools: &Tools) -> anyhow::Result<Child> {
+    let words = tools.command(&project.build);
+    let (program, arguments) = words.split_first().context("an empty command")?;
+    let mut command = Command::new(program);
+    command.args(arguments).current_dir(&project.folder).stdin(Stdio::null());
+    // Stdout is for data; of what a build says, none is.
+    command.stdout(io::stderr()).process_group(0);
+    tools.apply(&mut command);
+    command.spawn().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => tools::missing(&project.build[0], project.language),
+        _ => anyhow::Error::new(error).context(format!("`{program}` cannot be started")),
+    })
+}
+
+/// Puts a file in place by renaming, so that an agent that follows it sees one change; none if it is the same.
+fn place(from: &Path, to: &Path) -> io::Result<()> {
+    let bytes = fs::read(from)?;
+    if fs::read(to).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".module-").tempfile_in(folder)?;
+    io::Write::write_all(&mut file, &bytes)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // A temporary file is for its owner alone; a module is for the agent, whoever runs it.
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    }
+    file.persist(to)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(folder: &Path, script: &str) -> Project {
+        let build = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
+        let (output, module) = (folder.join("out/a.wasm"), folder.join("a.wasm"));
+        Project { folder: folder.to_owned(), name: "a".to_owned(), language: None, build, output, module }
+    }
+
+    #[tokio::test]
+    async fn what_a_build_made_is_put_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        make(&project(folder.path(), "printf made >out/a.wasm")).await.unwrap();
+        assert_eq!(fs::read(folder.path().join("a.wasm")).unwrap(), b"made");
+    }
+
+    #[tokio::test]
+    async fn a_build_that_fails_or_makes_nothing_leaves_the_module_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.wasm"), "old").unwrap();
+        for (script, said) in [("printf made >out/a.wasm; exit 3", "exit status: 3"), ("rm -f out/a.wasm", "made no")] {
+            let error = format!("{:#}", make(&project(folder.path(), script)).await.unwrap_err());
+            assert!(error.contains(said), "{error}");
+        }
+        assert_eq!(fs::read(folder.path().join("a.wasm")).unwrap(), b"old");
+    }
+
+    #[tokio::test]
+    #[cfg(target_os = "linux")]
+    async fn a_build_that_nobody_waits_for_is_ended_with_all_that_it_started() {
+        use std::time::Duration;
+        let folder = tempfile::tempdir().unwrap();
+        let begun = folder.path().join("begun");
+        let project = project(folder.path(), "sleep 1000 & echo $! >begun.new; mv begun.new begun; wait");
+        let start = async {
+            while !begun.exists() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            _ = make(&project) => panic!("it waits for what it started"),
+            () = start => {}
+        }
+        let id = fs::read_to_string(&begun).unwrap();
+        let stat = format!("/proc/{}/stat", id.trim());
+        let runs = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+        let end = async {
+            while runs() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), end).await.expect("it ends");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut project = project(folder.path(), "");
+        project.build = vec!["soloist-no-such-tool".to_owned()];
+        assert!(
+            make(&project).await.unwrap_err().chain().any(|part| part.to_string().contains("`soloist-no-such-tool`"))
+        );
+    }
+}
