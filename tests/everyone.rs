@@ -184,8 +184,7 @@ async fn settings_are_read_through_the_standard_interface() {
         (r#"{"url": ["a", 1]}"#, r#"["a",1]"#),
         (r#"{"other": "x"}"#, "none"),
     ] {
-        let report =
-            run_wat(&text, Request { settings: settings(given), ..request() });
+        let report = run_wat(&text, Request { settings: settings(given), ..request() });
         let report = report.await;
         assert_eq!((report.outcome, report.message.as_str()), (Outcome::Ok, expected));
     }
@@ -223,7 +222,7 @@ async fn lines_are_logged_through_the_standard_interface() {
         assert_eq!(report.outcome, Outcome::Ok, "{}", report.message);
         let said = String::from_utf8(lines.0.lock().expect("nobody panicked here")[before..].to_vec()).expect("text");
         let is_there = |level: &str, message: &str| {
-            said.lines().any(|line| line.contains(level) && line.contains("job=canary") && line.contains(message))
+            said.lines().any(|line| line.contains(level) && line.contains("job=\"canary\"") && line.contains(message))
         };
         assert!(is_there("ERROR", "context: it is!") && is_there("INFO", " it is!"), "{interface}: {said}");
     }
