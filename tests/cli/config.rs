@@ -43,6 +43,22 @@ fn the_configuration_in_the_readme_is_a_good_one() {
 }
 
 #[test]
+fn a_grant_of_changes_is_of_names_in_the_zone_that_no_agent_goes_by() {
+    let grants = |value: &str| format!("[job.canary.grants]\ndns-update = {value}\n");
+    let wrong = [
+        "[{ name = \"www.example.net\", types = [\"A\"] }]",
+        "[{ name = \"*.com\", types = [\"A\"] }]",
+        "[{ name = \"example.com\", types = [\"NS\"] }]",
+        "[{ name = \"canary.example.com\", types = [\"A\"] }]",
+        "[{ name = \"www.example.com\", types = [\"SOA\"] }]",
+        "[{ name = \"www.example.com\" }]",
+    ];
+    let wrong: Vec<String> = wrong.iter().map(|value| grants(value)).collect();
+    let changes: Vec<(&str, &str)> = wrong.iter().map(|text| ("[job.canary.grants]\n", text.as_str())).collect();
+    pin("config_dns_update", &refusals(&changes));
+}
+
+#[test]
 fn line_ends_and_marks_of_other_systems_are_taken() {
     let shell = Shell::new();
     for text in [EXAMPLE.replace('\n', "\r\n"), format!("\u{feff}{EXAMPLE}")] {
@@ -63,8 +79,8 @@ fn an_unknown_key_is_refused_and_the_nearest_known_one_named() {
             ("secret-file = ", "secret = "),
             ("every = ", "Every = "),
             ("every = ", "interval = "),
-            ("slack = ", "slak = "),
-            ("slack = ", "files = "),
+            ("http = ", "htp = "),
+            ("http = ", "files = "),
             ("[job.canary.grants]", "[job.canary.grant]"),
             ("[job.canary]\n", "[http]\nca = \"x\"\n[job.canary]\n"),
             ("[job.canary]\n", "[slack]\ntoken = \"hush-hush\"\n[job.canary]\n"),
