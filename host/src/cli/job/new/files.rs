@@ -265,14 +265,17 @@ mod tests {
         let mut functions = 0;
         for (file, bytes) in WIT {
             let text = String::from_utf8_lossy(bytes);
-            let interfaces: Vec<&str> = text.split("\ninterface ").skip(usize::from(!text.starts_with("interface "))).collect();
+            let interfaces: Vec<&str> =
+                text.split("\ninterface ").skip(usize::from(!text.starts_with("interface "))).collect();
             for interface in interfaces.iter().map(|text| text.trim_start_matches("interface ")) {
                 let name = interface.split_whitespace().next().unwrap();
                 let module = format!("declare module 'soloist:job/{name}@0.1.0' {{");
                 let declared = types.split(&module).nth(1).unwrap_or_else(|| panic!("{file}: no {module}"));
                 let declared = declared.split("\n}").next().unwrap();
                 let body = interface.split("\n}").next().unwrap();
-                for function in body.lines().filter_map(|line| line.trim().split_once(": func(")).map(|(name, _)| camel(name)) {
+                for function in
+                    body.lines().filter_map(|line| line.trim().split_once(": func(")).map(|(name, _)| camel(name))
+                {
                     assert!(declared.contains(&format!("function {function}(")), "{file}: {name}.{function}");
                     functions += 1;
                 }
