@@ -4,6 +4,7 @@
 //! JavaScript are those of `jobs/node_modules`, if they are there. What is nowhere is installed as the README says.
 #![cfg(unix)]
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -69,6 +70,14 @@ impl Project {
         project.expect(&project.run_in(&parent, &format!("soloist job new {name} --lang {language}")));
         project.readme = std::fs::read_to_string(folder.join("README.md")).expect("the README");
         project.folder = folder;
+        // Python's package of Zig calls it otherwise.
+        if language == "zig" && !project.run("command -v zig").status.success() {
+            let tools = project.folder.parent().expect("a folder").join("bin");
+            std::fs::create_dir(&tools).expect("the folder");
+            std::fs::write(tools.join("zig"), "#!/bin/sh\nexec python-zig \"$@\"\n").expect("the file");
+            std::fs::set_permissions(tools.join("zig"), PermissionsExt::from_mode(0o755)).expect("the rights");
+            project.path = format!("{}:{}", tools.display(), project.path);
+        }
         let modules = root.join("jobs/node_modules").canonicalize();
         if let Ok(modules) = modules
             && modules.join("@bytecodealliance/componentize-js").is_dir()

@@ -12,6 +12,9 @@ use crate::shell::{HEARTBEAT, Shell};
 /// Longer than anything here takes, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What stands at the end of each round.
+const WAITING: &str = "waiting for a change";
+
 struct Watched {
     child: Child,
     lines: Receiver<String>,
@@ -36,16 +39,15 @@ impl Watched {
         Self { child, lines, seen: Vec::new() }
     }
 
-    /// Waits for a line with this text.
-    fn until(&mut self, text: &str) {
+    /// Waits until each of these texts was said since the last time, in whatever order: they are on two streams.
+    fn until(&mut self, texts: &[&str]) {
         let begun = Instant::now();
-        loop {
+        let mut missing = texts.to_vec();
+        while !missing.is_empty() {
             let left = PATIENCE.saturating_sub(begun.elapsed());
-            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("no `{text}` in {:#?}", self.seen));
+            let line = self.lines.recv_timeout(left).unwrap_or_else(|_| panic!("no {missing:?} in {:#?}", self.seen));
+            missing.retain(|text| !line.contains(text));
             self.seen.push(line);
-            if self.seen.last().is_some_and(|line| line.contains(text)) {
-                return;
-            }
         }
     }
 
@@ -85,36 +87,30 @@ fn a_project_is_built_and_run_again_at_each_save() {
     let build = r#"["sh", "-c", "! grep -q mistake job.wat && cp job.wat build/a.wat && date +%N >build/stamp"]"#;
     shell
         .write("p/job.toml", format!("name = \"a\"\nbuild = {build}\noutput = \"build/a.wat\"\nmodule = \"a.wasm\"\n"));
-    // The same number of characters as the text that it stands for, since the module counts them.
     shell.write("p/job.wat", saying("Round one. round"));
     let mut watched = Watched::start(&shell, &["job", "run", "--watch", "p"]);
-    watched.until("Round one. round");
-    watched.until("waiting for a change");
+    watched.until(&["Round one. round", WAITING]);
     shell.write("p/job.wat", saying("Round two. round"));
-    watched.until("Round two. round");
-    watched.until("waiting for a change");
+    watched.until(&["Round two. round", WAITING]);
     shell.write("p/job.wat", "a mistake");
-    watched.until("failed: exit status");
-    watched.until("waiting for a change");
+    watched.until(&["failed: exit status", WAITING]);
     shell.write("p/job.wat", "(component (nonsense))");
-    watched.until("cannot be loaded");
-    watched.until("waiting for a change");
+    watched.until(&["cannot be loaded", WAITING]);
     shell.write("p/job.wat", saying("Round six. round"));
-    watched.until("Round six. round");
-    watched.until("waiting for a change");
+    watched.until(&["Round six. round", WAITING]);
     // Five saves, and what the builds wrote woke nobody.
     assert_eq!(watched.end(Signal::INT, "building: sh"), (Some(0), 5));
 }
 
 #[test]
 fn a_module_is_run_again_when_it_changes_and_a_run_that_is_too_old_is_stopped() {
-    let shell = Shell::new();
-    // It works for two seconds of processor time.
-    let slow = HEARTBEAT.replace("2_000_000_000", "2_000_000_000_000");
-    shell.write("a.wat", &slow);
+    let mut shell = Shell::new();
+    shell.set("SOLOIST_LOG", "info,soloist::cli=debug");
+    // It would take half an hour.
+    shell.write("a.wat", HEARTBEAT.replace("2_000_000_000", "2_000_000_000_000"));
     let mut watched = Watched::start(&shell, &["job", "run", "--watch", "a.wat", "--timeout", "1h"]);
+    watched.until(&["the run begins"]);
     shell.write("a.wat", saying("Hello anew round"));
-    watched.until("Hello anew round");
-    watched.until("waiting for a change");
-    assert_eq!(watched.end(Signal::TERM, "ended by SIGTERM"), (Some(0), 1));
+    watched.until(&["outcome=stopped", "Hello anew round"]);
+    assert_eq!(watched.end(Signal::TERM, "the run begins"), (Some(0), 2));
 }

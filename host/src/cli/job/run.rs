@@ -276,6 +276,7 @@ pub async fn once(file: &Path, job: Job, cancel: CancellationToken, format: LogF
         invocation: job.invocation,
         limits: job.limits,
     };
+    tracing::debug!(job = job.name, "the run begins");
     let running = runtime::run(&prepared, request);
     tokio::pin!(running);
     let report = tokio::select! {

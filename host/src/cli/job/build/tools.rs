@@ -170,7 +170,7 @@ const fn hint(language: Language) -> &'static str {
             "install `make`, and one of: the WASI SDK (WASI_SDK_PATH names its folder), Zig (https://ziglang.org, or: pip \
              install ziglang), on Debian: apt-get install clang lld wasi-libc libclang-rt-dev-wasm32; or set WASM_CC"
         }
-        Language::Zig => "install Zig 0.15 or later: https://ziglang.org/download, or: pip install ziglang",
+        Language::Zig => "install Zig 0.17 or later: https://ziglang.org/download, or: pip install ziglang",
     }
 }
 

@@ -255,6 +255,36 @@ mod tests {
     }
 
     #[test]
+    fn the_types_of_typescript_name_every_function_of_every_interface() {
+        let camel = |name: &str| {
+            let (first, rest) = name.split_once('-').unwrap_or((name, ""));
+            let rest = rest.split('-').filter_map(|word| Some(word.get(..1)?.to_uppercase() + &word[1..]));
+            first.to_owned() + &rest.collect::<String>()
+        };
+        let (_, types) = TYPESCRIPT.iter().find(|(path, _)| path.ends_with(".d.ts")).unwrap();
+        let mut functions = 0;
+        for (file, bytes) in WIT {
+            let text = String::from_utf8_lossy(bytes);
+            let interfaces: Vec<&str> =
+                text.split("\ninterface ").skip(usize::from(!text.starts_with("interface "))).collect();
+            for interface in interfaces.iter().map(|text| text.trim_start_matches("interface ")) {
+                let name = interface.split_whitespace().next().unwrap();
+                let module = format!("declare module 'soloist:job/{name}@0.1.0' {{");
+                let declared = types.split(&module).nth(1).unwrap_or_else(|| panic!("{file}: no {module}"));
+                let declared = declared.split("\n}").next().unwrap();
+                let body = interface.split("\n}").next().unwrap();
+                for function in
+                    body.lines().filter_map(|line| line.trim().split_once(": func(")).map(|(name, _)| camel(name))
+                {
+                    assert!(declared.contains(&format!("function {function}(")), "{file}: {name}.{function}");
+                    functions += 1;
+                }
+            }
+        }
+        assert!(functions > 15, "{functions}");
+    }
+
+    #[test]
     fn the_sdk_reads_the_wit_that_lies_in_it() {
         let files = project("price-watch", Language::Rust);
         let (_, lib) = files.iter().find(|(path, _)| path == "sdk/src/lib.rs").unwrap();

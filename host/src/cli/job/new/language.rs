@@ -142,5 +142,7 @@ const ZIG: Facts = Facts {
     build: &["zig", "build"],
     output: "zig-out/bin/{{name}}.wasm",
     test: "zig build test",
-    interfaces: USED,
+    interfaces: "\
+`src/soloist.zig` has the functions of the host that this job uses; each other of `wit/` is a few lines more. With Zig from `pip
+install ziglang`, `zig` is `python-zig`.",
 };
