@@ -206,10 +206,12 @@ pub fn prepare(
 /// [`prepare`] for a slot, whose refusals say what to try.
 fn loader(engine: &Engine, compiler: &Compiler, services: &Services, job: &config::Job) -> Loader<Prepared> {
     let (engine, compiler, services, job) = (engine.clone(), compiler.clone(), services.clone(), job.clone());
-    Arc::new(move |bytes| {
-        prepare(&engine, &compiler, &services, &job, Digest::of(&bytes), &bytes).map_err(|error| match error.hint() {
-            Some(hint) => format!("{error}; hint: {hint}").into(),
-            None => error.into(),
+    Arc::new(move |module| {
+        prepare(&engine, &compiler, &services, &job, module.digest(), module.bytes()).map_err(|error| {
+            match error.hint() {
+                Some(hint) => format!("{error}; hint: {hint}").into(),
+                None => error.into(),
+            }
         })
     })
 }

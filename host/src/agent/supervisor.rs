@@ -23,7 +23,7 @@ use super::{StartError, Stop, announce, arbiters, loader, module_access, origins
 use crate::arbiter::Arbiter;
 use crate::capability::Services;
 use crate::config::{self, Config, ConfigError, Parts};
-use crate::module::{Access, Origin, Slot};
+use crate::module::{Access, Keep, Origin, Slot};
 use crate::runtime::{Compiler, Engine, Prepared};
 
 /// How long a job that changed goes on as it was, at most, while its module is made.
@@ -181,7 +181,8 @@ impl Supervisor {
         let origin = self.origins.get(&job.name).cloned()?;
         let Tools { engine, compiler, services, .. } = &self.tools;
         let loader = loader(engine, compiler, services, job);
-        Some(span(job).in_scope(|| Slot::start(origin, loader)))
+        let keep = compiler.store().map(|store| Keep { store: store.clone(), job: job.name.clone() });
+        Some(span(job).in_scope(|| Slot::start(origin, loader, keep)))
     }
 
     /// What the next driver of a job begins with is there: the one that runs is to end.
