@@ -4,7 +4,7 @@ use serde::Deserialize;
 use wasmtime::component::Linker;
 
 use super::services::Services;
-use super::{TABLE, dns, find, http, secrets, slack};
+use super::{TABLE, dns, dns_update, find, http, secrets, slack};
 use crate::runtime::{Access, Capabilities, Interface, State};
 
 /// The table `[job.NAME.grants]`. Unknown keys are refused.
@@ -19,6 +19,8 @@ pub struct Grants {
     pub slack: Option<slack::Grant>,
     /// Names that the job may ask the DNS for.
     pub dns: Option<dns::Grant>,
+    /// RRsets that the job may replace.
+    pub dns_update: Option<dns_update::Grant>,
 }
 
 /// A job's grants and what serves them: what its modules are prepared with.

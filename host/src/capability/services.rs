@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use serde::Deserialize;
 
 use super::dns::DnsConfig;
+use super::dns_update::Zone;
 use super::http::{ClientError, Clients, HttpConfig};
 use super::metric::Figures;
 use super::secret::SecretError;
@@ -42,6 +43,7 @@ struct Shared {
     pace: Arc<Pace>,
     ids: Ids,
     resolvers: Resolvers,
+    zone: RwLock<Zone>,
     denials: Denials,
     figures: Figures,
 }
@@ -89,6 +91,7 @@ impl Services {
             pace: Arc::default(),
             ids: Ids::default(),
             resolvers,
+            zone: RwLock::default(),
             denials: Denials::default(),
             figures: Figures::default(),
         }))
@@ -117,6 +120,16 @@ impl Services {
     /// Who we are at Slack.
     pub fn slack(&self) -> &Credentials {
         &self.0.slack
+    }
+
+    /// The zone that jobs change; one without an account until [`Self::set_zone`].
+    pub fn zone(&self) -> Zone {
+        self.0.zone.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says which zone jobs change, and which names are never changed: at the start, and again whenever jobs come or go.
+    pub fn set_zone(&self, zone: Zone) {
+        *self.0.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
     }
 
     /// Whom a job's lookups ask.

@@ -1,6 +1,7 @@
 //! Checks what TOML says: names, places, times and sizes within their limits.
 
 mod arbiter;
+mod grants;
 mod job;
 mod schedule;
 mod seal;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use hickory_proto::rr::Name;
 
 pub(super) use arbiter::arbiter;
+pub(super) use grants::refuse_changes_of_records;
 pub(super) use job::job;
 pub(super) use seal::{seal, seal_key};
 pub(super) use store::{compiler, store};
