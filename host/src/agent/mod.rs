@@ -6,6 +6,7 @@ mod driver;
 mod follow;
 mod identity;
 mod metrics;
+mod news;
 mod report;
 mod supervisor;
 
@@ -18,8 +19,8 @@ use hickory_proto::rr::Name;
 use tokio::sync::watch;
 
 pub use identity::new_id;
+pub use news::Reload;
 pub use report::hint;
-pub use supervisor::Reload;
 
 use crate::arbiter::Arbiter;
 use crate::arbiter::memory::Memory;
