@@ -35,11 +35,28 @@ fn the_configuration_in_the_readme_is_a_good_one() {
     let shell = Shell::new();
     shell.write("soloist.toml", format!("[agent]\n{}", lines.join("\n")));
     shell.write("slack.token", "xoxb-1");
+    shell.write("api.token", "a-token-of-23-characters");
     shell.write("ops.webhook", "https://hooks.slack.com/services/T/B/x");
     let made = shell.output(&["seal", "key", "--out", "soloist-seal.key"]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let checked = shell.output(&["run", "--check"]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
+fn a_grant_of_changes_is_of_names_in_the_zone_that_no_agent_goes_by() {
+    let grants = |value: &str| format!("[job.canary.grants]\ndns-update = {value}\n");
+    let wrong = [
+        "[{ name = \"www.example.net\", types = [\"A\"] }]",
+        "[{ name = \"*.com\", types = [\"A\"] }]",
+        "[{ name = \"example.com\", types = [\"NS\"] }]",
+        "[{ name = \"canary.example.com\", types = [\"A\"] }]",
+        "[{ name = \"www.example.com\", types = [\"SOA\"] }]",
+        "[{ name = \"www.example.com\" }]",
+    ];
+    let wrong: Vec<String> = wrong.iter().map(|value| grants(value)).collect();
+    let changes: Vec<(&str, &str)> = wrong.iter().map(|text| ("[job.canary.grants]\n", text.as_str())).collect();
+    pin("config_dns_update", &refusals(&changes));
 }
 
 #[test]
@@ -63,8 +80,8 @@ fn an_unknown_key_is_refused_and_the_nearest_known_one_named() {
             ("secret-file = ", "secret = "),
             ("every = ", "Every = "),
             ("every = ", "interval = "),
-            ("slack = ", "slak = "),
-            ("slack = ", "files = "),
+            ("http = ", "htp = "),
+            ("http = ", "files = "),
             ("[job.canary.grants]", "[job.canary.grant]"),
             ("[job.canary]\n", "[http]\nca = \"x\"\n[job.canary]\n"),
             ("[job.canary]\n", "[slack]\ntoken = \"hush-hush\"\n[job.canary]\n"),
@@ -187,8 +204,8 @@ fn a_value_of_another_kind_or_form_is_refused() {
             ("jobs/canary.wasm", "http://example.com/canary.wasm"),
             ("jobs/canary.wasm", "file:///canary.wasm"),
             ("https://api.example.com\"]", "api.example.com\"]"),
-            ("[\"#ops\"]", "[\"\"]"),
-            ("[\"#ops\"]", "\"#ops\""),
+            ("http = [\"https://api.example.com\"]", "slack = [\"\"]"),
+            ("http = [\"https://api.example.com\"]", "slack = \"#ops\""),
             ("/health\"", "/health\"\nratio = nan"),
             ("[arbiter]", "[arbiter"),
             ("attempts = 3", "attempts = 3\nattempts = 4"),
