@@ -115,7 +115,8 @@ async fn a_url_needs_a_signature_and_a_race_between_the_two_is_no_refusal() {
     tokio::spawn(async move { axum::serve(listener, router).await });
     files.put("a.wasm", "one");
     let toy = Toy::default();
-    let slot = Slot::start(trusting(&[&ours, &second], &format!("http://{address}/a.wasm?token=t")), toy.loader(), None);
+    let slot =
+        Slot::start(trusting(&[&ours, &second], &format!("http://{address}/a.wasm?token=t")), toy.loader(), None);
     until_refused(&slot, "it is not signed").await;
     files.put("a.wasm.minisig", &second.sign(b"one").unwrap());
     until_text(&slot, "one").await;
