@@ -12,7 +12,7 @@ use axum::routing::get;
 use rustix::process::{Pid, Signal, kill_process};
 use soloist::arbiter::tsig::{Algorithm, Key};
 use soloist::runtime::Engine;
-use soloist_tests::agents::{Event, Fleet, eventually, now_ms};
+use soloist_tests::agents::{Event, Fleet, eventually, now_ms, until_ms};
 use soloist_tests::guest::{slow_to_compile, wat};
 use soloist_tests::scene::record;
 use soloist_tests::served::Served;
@@ -242,6 +242,36 @@ async fn an_agent_that_starts_at_a_bad_module_keeps_to_the_last_good_one() {
     stage.fleet.start_all(&["bass"]).await;
     assert_eq!(stage.runs("bass").await.text("summary"), "all is well");
     assert!(stage.refused("bass").await.text("reason").contains("it is an HTML page"));
+}
+
+/// The check of what a cold JavaScript module costs: nothing. It is as large as modules get, and its compiler takes many seconds.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs links-javascript built by jobs/build; tests/run builds it"]
+async fn a_cold_javascript_module_that_arrives_a_second_before_a_round_delays_none() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/built/links-javascript.wasm");
+    let module = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert!(module.len() > 10_000_000, "it has its engine in it");
+    let mut stage = Stage::new("[job.job.grants]\nhttp = [\"https://example.com\"]\n");
+    stage.fleet.start_all(&["alto"]).await;
+    let before = stage.runs("alto").await.number("round");
+    fs::write(stage.fleet.path("new"), &module).expect("a file");
+    // The next round but one is the first that is due a second or more after it arrives.
+    let due_ms = (now_ms() / 1000 + 2) * 1000;
+    until_ms(due_ms - 1000).await;
+    fs::rename(stage.fleet.path("new"), stage.fleet.path("job.wat")).expect("a rename");
+
+    let swapped = || stage.said("alto", |event| event.kind() == "swapped").into_iter().nth(1);
+    let swapped = eventually("the new module is there", Duration::from_secs(600), async || swapped()).await;
+    assert_eq!(swapped.number("size"), module.len() as u64);
+    let won = stage.said("alto", |event| event.kind() == "won" && event.number("round") > before);
+    let won: Vec<&Event> = won.iter().filter(|event| event.at_ms < swapped.at_ms).collect();
+    let rounds: Vec<u64> = won.iter().map(|event| event.number("round")).collect();
+    assert_eq!(rounds, (before + 1..).take(rounds.len()).collect::<Vec<u64>>(), "each round was run, once");
+    assert!(rounds.contains(&(due_ms / 1000)) && rounds.len() > 3, "{rounds:?}: it took a while, as it does");
+    let late: Vec<u64> = won.iter().map(|event| event.number("late_ms")).filter(|late| *late >= 1000).collect();
+    assert!(late.is_empty(), "late by {late:?} ms");
+    let ran = stage.said("alto", |event| event.kind() == "ran" && event.at_ms < swapped.at_ms);
+    assert!(ran.iter().all(|event| event.text("summary") == "all is well"), "on the old one: {ran:?}");
 }
 
 /// Whether a process has ended, and waits for its parent to notice.

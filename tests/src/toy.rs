@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use soloist::module::{Access, Keep, LoadError, Loader, Origin, Slot, Source, Trust, Trusted};
+use soloist::module::{Access, LoadError, Loader, Origin, Slot, Source, Trust, Trusted};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -34,12 +34,7 @@ impl Toy {
 
     /// Starts a slot of toys.
     pub fn slot(&self, source: &str) -> Slot<String> {
-        self.keeping(source, None)
-    }
-
-    /// The same, with what it keeps.
-    pub fn keeping(&self, source: &str, keep: Option<Keep>) -> Slot<String> {
-        Slot::start(origin(source), self.loader(), keep)
+        Slot::start(origin(source), self.loader())
     }
 
     /// All texts that were loaded or refused, in order.

@@ -159,7 +159,7 @@ impl Supervisor {
         let Tools { engine, compiler, services, .. } = &self.tools;
         let loader = loader(engine, compiler, services, job);
         let keep = compiler.store().map(|store| Keep { store: store.clone(), job: job.name.clone() });
-        Some(span(job).in_scope(|| Slot::start(origin, loader, keep)))
+        Some(span(job).in_scope(|| Slot::start_with(origin, loader, keep)))
     }
 
     /// What the next driver of a job begins with is there: the one that runs is to end.

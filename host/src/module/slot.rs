@@ -78,11 +78,16 @@ pub struct Slot<T> {
 
 impl<T: Send + Sync + 'static> Slot<T> {
     /// Starts to follow a source, on the tokio runtime of the caller and in its tracing span.
+    pub fn start(origin: Origin, loader: Loader<T>) -> Self {
+        Self::start_with(origin, loader, None)
+    }
+
+    /// As [`start`](Self::start), and keeps the last good module over restarts.
     ///
     /// Where there is a store to keep it in, each module that passes is noted there. A slot that starts while its source gives
     /// none that passes, or nothing at all for two seconds, takes the last one that did, after its trust was checked again; what
     /// comes from the source replaces it.
-    pub fn start(origin: Origin, loader: Loader<T>, keep: Option<Keep>) -> Self {
+    pub fn start_with(origin: Origin, loader: Loader<T>, keep: Option<Keep>) -> Self {
         let kept = keep.map(|keep| Kept::new(keep, &origin.source, origin.trust.clone()));
         let state = Arc::new(State::new(origin.source.to_string(), kept));
         let mailbox = Arc::new(Mailbox::default());
