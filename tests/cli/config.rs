@@ -136,6 +136,30 @@ fn a_missing_key_is_named_with_a_line_that_has_it() {
 }
 
 #[test]
+fn a_source_or_a_demand_that_makes_no_sense_is_refused() {
+    let module = "module = \"jobs/canary.wasm\"\n";
+    let from = |source: &str| format!("module = \"{source}\"\n");
+    let with = |line: &str| format!("{module}{line}\n");
+    pin(
+        "config_modules",
+        &refusals(&[
+            (module, &from("oci:ghcr.io/acme/canary:1")),
+            (module, &from("oci://canary:1")),
+            (module, &from("oci://me:hush@ghcr.io/acme/canary:1")),
+            (module, &from("oci://ghcr.io/acme/canary@sha512:00")),
+            (module, &from("dns:")),
+            (module, &from("dns://ns1.example.com/canary.example.com")),
+            (module, &from("ftp://example.com/canary.wasm")),
+            (module, &with("sha256 = \"abc\"")),
+            (module, &with("sha256 = 5")),
+            (module, &with("sha256 = [\"abc\", 5]")),
+            (module, &with("minisign = \"minisign.pub\"")),
+            (module, &with("minisign = [\"RWT\"]")),
+        ]),
+    );
+}
+
+#[test]
 fn a_value_of_another_kind_or_form_is_refused() {
     pin(
         "config_values",

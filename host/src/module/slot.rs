@@ -204,15 +204,15 @@ impl<T: Send + Sync + 'static> State<T> {
         if before.as_ref().map(|trouble| &trouble.reason) == reason.as_ref() {
             return;
         }
-        match &reason {
-            Some(reason) => {
-                let hint = reason.hint().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
-                match self.current.load().is_some() {
-                    true => tracing::warn!("{reason}; the module in use stays{hint}"),
-                    false => tracing::warn!("there is no module yet: {reason}{hint}"),
-                }
+        if let Some(reason) = &reason {
+            let hint = reason.hint().map(|hint| format!("; hint: {hint}")).unwrap_or_default();
+            if self.current.load().is_some() {
+                tracing::warn!("{reason}; the module in use stays{hint}");
+            } else {
+                tracing::warn!("there is no module yet: {reason}{hint}");
             }
-            None => tracing::info!("`{}` gives a module again", self.source),
+        } else {
+            tracing::info!("`{}` gives a module again", self.source);
         }
         self.trouble.store(reason.map(|reason| Arc::new(Trouble { reason, since: SystemTime::now() })));
         self.changes.send_replace(());
