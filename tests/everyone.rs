@@ -39,6 +39,22 @@ const METRIC: Import = Import {
     functions: &[("count", "(param i32 i32 f64 i32 i32 i32)"), ("gauge", "(param i32 i32 f64 i32 i32 i32)")],
 };
 
+const CONFIG: Import = Import {
+    interface: "wasi:config/store@0.2.0-rc.1",
+    text: r#"(type $error-type (variant (case "upstream" string) (case "io" string)))
+             (export "error" (type $error (eq $error-type)))
+             (export "get" (func (param "key" string) (result (result (option string) (error $error)))))"#,
+    functions: &[("get", "(param i32 i32 i32)")],
+};
+
+const LOGGING: Import = Import {
+    interface: "wasi:logging/logging@0.1.0-draft",
+    text: r#"(type $level-type (enum "trace" "debug" "info" "warn" "error" "critical"))
+             (export "level" (type $level (eq $level-type)))
+             (export "log" (func (param "level" $level) (param "context" string) (param "message" string)))"#,
+    functions: &[("log", "(param i32 i32 i32 i32 i32)")],
+};
+
 /// The module's run, with these services.
 async fn run_in(services: &soloist::capability::Services, text: &str, request: Request) -> Report {
     let engine = Engine::new().expect("an engine");
@@ -149,6 +165,67 @@ async fn a_figure_is_counted_by_every_run_and_a_wrong_one_is_an_error() {
 
     let text = services.figures().text();
     assert!(text.contains("\nsoloist_job_errors_total{job=\"canary\",zone=\"b\"} 3.0\n"), "{text}");
+}
+
+#[tokio::test]
+async fn settings_are_read_through_the_standard_interface() {
+    // `result<option<string>, error>` at 32: two tags, then pointer and length from 40.
+    let body = format!(
+        "(call $get (i32.const 512) (i32.const 3) (i32.const 32))
+         (if (i32.load8_u (i32.const 32)) (then (unreachable)))
+         (if (result i32) (i32.load8_u (i32.const 36)) (then {}) (else {}))",
+        summary("(i32.load (i32.const 40))", "(i32.load (i32.const 44))"),
+        summary("(i32.const 515)", "(i32.const 4)"),
+    );
+    let text = component(&[CONFIG], "urlnone", &body);
+    let settings = |text: &str| Arc::new(serde_json::from_str(text).expect("settings"));
+    for (given, expected) in [
+        (r#"{"url": "https://example.com/"}"#, "https://example.com/"),
+        (r#"{"url": ["a", 1]}"#, r#"["a",1]"#),
+        (r#"{"other": "x"}"#, "none"),
+    ] {
+        let report = run_wat(&text, Request { settings: settings(given), ..request() });
+        let report = report.await;
+        assert_eq!((report.outcome, report.message.as_str()), (Outcome::Ok, expected));
+    }
+}
+
+/// What is logged in this process.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("nobody panicked here").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn lines_are_logged_through_the_standard_interface() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+    let body = format!(
+        "(call $log (i32.const 5) (i32.const 516) (i32.const 7) (i32.const 523) (i32.const 6))
+         (call $log (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 523) (i32.const 6)) {}",
+        fine()
+    );
+    for interface in ["wasi:logging/logging@0.1.0-draft", "wasi:logging/logging"] {
+        let before = lines.0.lock().expect("nobody panicked here").len();
+        let import = Import { interface, ..LOGGING };
+        let report = run_wat(&component(&[import], "finecontextit is!", &body), request()).await;
+        assert_eq!(report.outcome, Outcome::Ok, "{}", report.message);
+        let said = String::from_utf8(lines.0.lock().expect("nobody panicked here")[before..].to_vec()).expect("text");
+        let is_there = |level: &str, message: &str| {
+            said.lines().any(|line| line.contains(level) && line.contains("job=\"canary\"") && line.contains(message))
+        };
+        assert!(is_there("ERROR", "context: it is!") && is_there("INFO", " it is!"), "{interface}: {said}");
+    }
 }
 
 #[tokio::test]

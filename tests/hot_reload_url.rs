@@ -182,3 +182,115 @@ async fn redirects_end_at_loopback_or_https_and_after_five() {
     }
     assert_eq!(toy.loaded(), ["one"]);
 }
+
+/// A server that answers each connection with these bytes, piece by piece with a pause after each, and hangs up.
+async fn raw(pieces: Vec<&'static [u8]>, pause: Duration) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("a bound port");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let pieces = pieces.clone();
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                for piece in pieces {
+                    // The other end may have given up: that is what the test is about.
+                    if stream.write_all(piece).await.is_err() {
+                        return;
+                    }
+                    tokio::time::sleep(pause).await;
+                }
+            });
+        }
+    });
+    format!("http://{address}/job.wasm")
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_is_no_module() {
+    for (pieces, what) in [
+        (vec![b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n".as_slice(), b"half"], "a length"),
+        (vec![b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"4\r\nhalf\r\n"], "chunks"),
+    ] {
+        let toy = Toy::default();
+        let slot = toy.slot(&raw(pieces, Duration::ZERO).await);
+        until(&slot, "trouble", |slot| slot.trouble().is_some()).await;
+        assert!(toy.loaded().is_empty(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_drips_is_given_up_after_the_whole_time_and_not_after_each_drop() {
+    let mut pieces: Vec<&'static [u8]> = vec![b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"];
+    pieces.extend(std::iter::repeat_n(b"x".as_slice(), 1000));
+    let mut origin = soloist_tests::toy::origin(&raw(pieces, Duration::from_millis(100)).await);
+    origin.access.timeout = Duration::from_secs(1);
+    let toy = Toy::default();
+    let begun = Instant::now();
+    let slot = Slot::start(origin, toy.loader());
+    until(&slot, "trouble", |slot| slot.trouble().is_some()).await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(slot.trouble().unwrap().reason.to_string().contains("timed out"), "{:?}", slot.trouble());
+    assert!(toy.loaded().is_empty());
+}
+
+#[tokio::test]
+async fn a_module_that_is_too_large_is_not_read_to_its_end() {
+    static PIECE: [u8; 1 << 20] = [b'x'; 1 << 20];
+    let said: Vec<&'static [u8]> = vec![b"HTTP/1.1 200 OK\r\nContent-Length: 500000000\r\n\r\n"];
+    let mut unsaid: Vec<&'static [u8]> = vec![b"HTTP/1.1 200 OK\r\n\r\n"];
+    unsaid.extend(std::iter::repeat_n(PIECE.as_slice(), 500));
+    for pieces in [said, unsaid] {
+        let toy = Toy::default();
+        let slot = toy.slot(&raw(pieces, Duration::ZERO).await);
+        until(&slot, "trouble", |slot| slot.trouble().is_some()).await;
+        assert!(matches!(slot.trouble().unwrap().reason, Unavailable::TooLarge(_)), "{:?}", slot.trouble());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_says_when_to_come_back_is_obeyed() {
+    let asked: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/job.wasm", listener.local_addr().unwrap());
+    let seen = Arc::clone(&asked);
+    let busy = move || async move {
+        let mut asked = seen.lock().unwrap();
+        asked.push(Instant::now());
+        match asked.len() {
+            1 => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "4")]).into_response(),
+            _ => "one".into_response(),
+        }
+    };
+    let router = Router::new().route("/job.wasm", get(busy));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let slot = Toy::default().slot(&url);
+    until_text(&slot, "one").await;
+    let asked = asked.lock().unwrap();
+    assert!(asked[1] - asked[0] > Duration::from_millis(3900), "{:?}", asked[1] - asked[0]);
+}
+
+#[tokio::test]
+async fn a_server_without_an_etag_is_asked_by_the_date() {
+    let asked: Arc<Mutex<Vec<Option<String>>>> = Arc::default();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/job.wasm", listener.local_addr().unwrap());
+    let seen = Arc::clone(&asked);
+    let dated = move |headers: HeaderMap| async move {
+        let since = headers.get(header::IF_MODIFIED_SINCE).map(|value| value.to_str().unwrap().to_owned());
+        seen.lock().unwrap().push(since.clone());
+        match since {
+            Some(_) => StatusCode::NOT_MODIFIED.into_response(),
+            None => ([(header::LAST_MODIFIED, "Sat, 21 Nov 2026 13:00:00 GMT")], "one").into_response(),
+        }
+    };
+    let router = Router::new().route("/job.wasm", get(dated));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let toy = Toy::default();
+    let slot = toy.slot(&url);
+    until_text(&slot, "one").await;
+    due_in(&slot, 20);
+    until_true("another request", || asked.lock().unwrap().len() == 2).await;
+    assert_eq!(asked.lock().unwrap()[1].as_deref(), Some("Sat, 21 Nov 2026 13:00:00 GMT"));
+    assert_eq!((toy.loaded(), slot.trouble()), (vec!["one".to_owned()], None));
+}

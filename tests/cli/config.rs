@@ -35,11 +35,28 @@ fn the_configuration_in_the_readme_is_a_good_one() {
     let shell = Shell::new();
     shell.write("soloist.toml", format!("[agent]\n{}", lines.join("\n")));
     shell.write("slack.token", "xoxb-1");
+    shell.write("api.token", "a-token-of-23-characters");
     shell.write("ops.webhook", "https://hooks.slack.com/services/T/B/x");
     let made = shell.output(&["seal", "key", "--out", "soloist-seal.key"]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let checked = shell.output(&["run", "--check"]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+}
+
+#[test]
+fn a_grant_of_changes_is_of_names_in_the_zone_that_no_agent_goes_by() {
+    let grants = |value: &str| format!("[job.canary.grants]\ndns-update = {value}\n");
+    let wrong = [
+        "[{ name = \"www.example.net\", types = [\"A\"] }]",
+        "[{ name = \"*.com\", types = [\"A\"] }]",
+        "[{ name = \"example.com\", types = [\"NS\"] }]",
+        "[{ name = \"canary.example.com\", types = [\"A\"] }]",
+        "[{ name = \"www.example.com\", types = [\"SOA\"] }]",
+        "[{ name = \"www.example.com\" }]",
+    ];
+    let wrong: Vec<String> = wrong.iter().map(|value| grants(value)).collect();
+    let changes: Vec<(&str, &str)> = wrong.iter().map(|text| ("[job.canary.grants]\n", text.as_str())).collect();
+    pin("config_dns_update", &refusals(&changes));
 }
 
 #[test]
@@ -63,8 +80,8 @@ fn an_unknown_key_is_refused_and_the_nearest_known_one_named() {
             ("secret-file = ", "secret = "),
             ("every = ", "Every = "),
             ("every = ", "interval = "),
-            ("slack = ", "slak = "),
-            ("slack = ", "files = "),
+            ("http = ", "htp = "),
+            ("http = ", "files = "),
             ("[job.canary.grants]", "[job.canary.grant]"),
             ("[job.canary]\n", "[http]\nca = \"x\"\n[job.canary]\n"),
             ("[job.canary]\n", "[slack]\ntoken = \"hush-hush\"\n[job.canary]\n"),
@@ -120,6 +137,30 @@ fn a_missing_key_is_named_with_a_line_that_has_it() {
 }
 
 #[test]
+fn a_source_or_a_demand_that_makes_no_sense_is_refused() {
+    let module = "module = \"jobs/canary.wasm\"\n";
+    let from = |source: &str| format!("module = \"{source}\"\n");
+    let with = |line: &str| format!("{module}{line}\n");
+    pin(
+        "config_modules",
+        &refusals(&[
+            (module, &from("oci:ghcr.io/acme/canary:1")),
+            (module, &from("oci://canary:1")),
+            (module, &from("oci://me:hush@ghcr.io/acme/canary:1")),
+            (module, &from("oci://ghcr.io/acme/canary@sha512:00")),
+            (module, &from("dns:")),
+            (module, &from("dns://ns1.example.com/canary.example.com")),
+            (module, &from("ftp://example.com/canary.wasm")),
+            (module, &with("sha256 = \"abc\"")),
+            (module, &with("sha256 = 5")),
+            (module, &with("sha256 = [\"abc\", 5]")),
+            (module, &with("minisign = \"minisign.pub\"")),
+            (module, &with("minisign = [\"RWT\"]")),
+        ]),
+    );
+}
+
+#[test]
 fn a_value_of_another_kind_or_form_is_refused() {
     pin(
         "config_values",
@@ -163,8 +204,8 @@ fn a_value_of_another_kind_or_form_is_refused() {
             ("jobs/canary.wasm", "http://example.com/canary.wasm"),
             ("jobs/canary.wasm", "file:///canary.wasm"),
             ("https://api.example.com\"]", "api.example.com\"]"),
-            ("[\"#ops\"]", "[\"\"]"),
-            ("[\"#ops\"]", "\"#ops\""),
+            ("http = [\"https://api.example.com\"]", "slack = [\"\"]"),
+            ("http = [\"https://api.example.com\"]", "slack = \"#ops\""),
             ("/health\"", "/health\"\nratio = nan"),
             ("[arbiter]", "[arbiter"),
             ("attempts = 3", "attempts = 3\nattempts = 4"),

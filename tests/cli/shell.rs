@@ -25,7 +25,6 @@ lease = "30s"
 attempts = 3
 [job.canary.grants]
 http = ["https://api.example.com"]
-slack = ["#ops"]
 [job.canary.config]
 url = "https://api.example.com/health"
 "##;

@@ -71,7 +71,7 @@ prop_compose! {
         state in prop::sample::select(vec![State::Idle, State::Running, State::Once, State::Retry, State::Free]),
         outcome in option::of(any_outcome()),
         (module, wanted) in (option::of("[0-9a-f]{12}"), option::of("[0-9a-f]{12}")),
-        data in option::of(".{0,60}".prop_map(|text| Data::new(text).unwrap_or_else(|_| Data::new(String::new()).unwrap()))),
+        data in option::of(".{0,60}".prop_map(|text| Data::new(text).expect("it is short"))),
         (paused, triggered, count) in (option::of("\\PC{0,20}"), any::<bool>(), option::of(any::<u64>())),
         extra in any_extra(),
     ) -> Record {
@@ -278,6 +278,23 @@ fn a_field_that_is_out_of_its_limits_is_refused_and_named() {
     for code in [r#""""#, r#""Ok""#, r#""o k""#, r#""12345678901234567""#, "1", "null"] {
         assert_eq!(refused_field(&format!(r#"{{"id":"x","timer":1,"o":{code}}}"#)), "o", "{code}");
         assert_eq!(refused_field(&format!(r#"{{"id":"x","timer":1,"m":{code}}}"#)), "m", "{code}");
+        assert_eq!(refused_field(&format!(r#"{{"id":"x","timer":1,"w":{code}}}"#)), "w", "{code}");
+    }
+    let long = Value::from("\"".repeat(MAX_DATA_BYTES / 2)).to_string();
+    for data in ["1", "null", "{}", "[\"a\"]", &long] {
+        assert_eq!(refused_field(&format!(r#"{{"id":"x","timer":1,"d":{data}}}"#)), "d", "{data}");
+    }
+}
+
+#[test]
+fn a_jobs_text_is_any_text_within_its_limit() {
+    // Written as short as JSON can be, however it came.
+    let escaped = format!(r#"{{"id":"x","timer":1,"d":"{}"}}"#, "\\u0061".repeat(MAX_DATA_BYTES / 2));
+    let record = Record::decode(escaped.as_bytes()).unwrap();
+    assert_eq!(record.data.as_ref().map(Data::as_str), Some("a".repeat(MAX_DATA_BYTES / 2).as_str()));
+    for text in ["", "\u{0}\n", "{\"a\":1}", "naïve 🎷"] {
+        let record = Record { data: Some(Data::new(text.to_owned()).unwrap()), ..Record::new("x", 1) };
+        assert_eq!(Record::decode(&record.encode()), Ok(record));
     }
 }
 

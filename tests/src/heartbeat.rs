@@ -16,3 +16,16 @@ pub fn working(time: Duration) -> String {
     assert_eq!(text.matches(WORK).count(), 1, "the heartbeat says once how long it works");
     text.replace(WORK, &time.as_nanos().to_string())
 }
+
+/// What it says, as it says itself.
+const MESSAGE: &str = "Hello from round %";
+
+/// Its text, changed to say this at once.
+///
+/// # Panics
+/// It is not as it was.
+pub fn saying(message: &str) -> String {
+    let text = working(Duration::ZERO);
+    assert_eq!(text.matches(MESSAGE).count(), 1, "the heartbeat says its message once");
+    text.replace(MESSAGE, message)
+}

@@ -44,6 +44,14 @@ impl Scene {
         fleet
     }
 
+    /// A fleet with these tables in its configuration, whose jobs have modules of their own.
+    ///
+    /// # Panics
+    /// The configuration cannot be written.
+    pub fn bare_fleet(&self, tables: &str) -> Fleet {
+        Fleet::new(self.dns.addr, &self.key, tables)
+    }
+
     /// Starts the DNS server again, at the same address with what it had kept, after it ended.
     ///
     /// # Panics

@@ -6,6 +6,7 @@ mod driver;
 mod follow;
 mod identity;
 mod metrics;
+mod news;
 mod report;
 mod supervisor;
 
@@ -18,13 +19,14 @@ use hickory_proto::rr::Name;
 use tokio::sync::watch;
 
 pub use identity::new_id;
+pub use news::Reload;
 pub use report::hint;
-pub use supervisor::Reload;
 
 use crate::arbiter::Arbiter;
 use crate::arbiter::memory::Memory;
 use crate::arbiter::powerdns::{self, PowerDns};
 use crate::arbiter::rfc2136::{self, Rfc2136};
+use crate::capability::dns_update::Zone;
 use crate::capability::http::Clients;
 use crate::capability::{Granted, Services};
 use crate::config::{self, Config};
@@ -140,6 +142,15 @@ pub fn arbiters(config: &Config) -> Result<HashMap<String, Arc<dyn Arbiter>>, St
     Ok(arbiters)
 }
 
+/// The zone that jobs change as far as they are granted it: by the account of these arbiters, and nothing at the name of a
+/// job's record.
+pub fn zone(config: &Config, arbiters: &HashMap<String, Arc<dyn Arbiter>>) -> Zone {
+    Zone {
+        account: arbiters.values().find_map(|arbiter| arbiter.account()),
+        records: config.jobs.iter().map(|job| job.record.clone()).collect(),
+    }
+}
+
 /// The arbiter of a record at the PowerDNS API of a configuration; none where it has no such arbiter. `job` is what errors
 /// call it.
 ///
@@ -196,10 +207,12 @@ pub fn prepare(
 /// [`prepare`] for a slot, whose refusals say what to try.
 fn loader(engine: &Engine, compiler: &Compiler, services: &Services, job: &config::Job) -> Loader<Prepared> {
     let (engine, compiler, services, job) = (engine.clone(), compiler.clone(), services.clone(), job.clone());
-    Arc::new(move |bytes| {
-        prepare(&engine, &compiler, &services, &job, Digest::of(&bytes), &bytes).map_err(|error| match error.hint() {
-            Some(hint) => format!("{error}; hint: {hint}").into(),
-            None => error.into(),
+    Arc::new(move |module| {
+        prepare(&engine, &compiler, &services, &job, module.digest(), module.bytes()).map_err(|error| {
+            match error.hint() {
+                Some(hint) => format!("{error}; hint: {hint}").into(),
+                None => error.into(),
+            }
         })
     })
 }
@@ -287,6 +300,7 @@ pub async fn run_and_reload(
     let engine = Engine::new().map_err(|error| StartError::Engine(error.into()))?;
     let services = Services::new(&config.services, &config.base).map_err(|error| StartError::Services(error.into()))?;
     let arbiters = arbiters(&config)?;
+    services.set_zone(zone(&config, &arbiters));
     let access = module_access(&services).map_err(|error| StartError::Services(error.into()))?;
     let origins = origins(&config, &access)?;
     let metrics = Arc::new(Metrics::new(&services));

@@ -1,40 +1,31 @@
 //! Keeps one driver a job, by the configuration that was taken last. A new one starts, retires and exchanges drivers; those of
 //! jobs of which it says the same go on untouched, their runs and leases included.
 //!
-//! Two drivers of one job never overlap: the old one ends first, with its run and what it writes of it, and the one that
-//! follows has an id of its own, so that nothing of the old one is taken for its own.
+//! A job that changed goes on as it was until its next module is ready: no round waits for a compiler. Two drivers of one job
+//! never overlap: the old one ends first, with its run and what it writes of it, and the one that follows has an id of its own,
+//! so that nothing of the old one is taken for its own.
 
 use std::collections::HashMap;
-use std::error::Error;
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tracing::Instrument as _;
 
 use super::driver::Driver;
-use super::follow::{self, Follower};
 use super::identity::new_id;
 use super::metrics::Metrics;
-use super::{StartError, Stop, announce, arbiters, loader, module_access, origins};
+use super::news::{Failure, News, Reload, read};
+use super::{StartError, Stop, announce, arbiters, loader, module_access, origins, zone};
 use crate::arbiter::Arbiter;
 use crate::capability::Services;
-use crate::config::{self, Config, ConfigError, Parts};
-use crate::module::{Access, Origin, Slot};
-use crate::runtime::{Compiler, Engine};
+use crate::config::{self, Config, Parts};
+use crate::module::{Access, Keep, Origin, Slot};
+use crate::runtime::{Compiler, Engine, Prepared};
 
-/// What makes an agent read its configuration again: a change of the file, or that somebody asks for it.
-#[derive(Debug)]
-pub struct Reload {
-    /// The file.
-    pub path: PathBuf,
-    /// Somebody asks for it, whether the file changed or not: its secrets may have.
-    pub asked: mpsc::Receiver<()>,
-    /// What to try after an error.
-    pub hint: fn(&(dyn Error + 'static)) -> Option<String>,
-}
+/// How long a job that changed goes on as it was, at most, while its module is made.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What jobs are run with.
 pub(super) struct Tools {
@@ -55,6 +46,8 @@ pub(super) struct Supervisor {
     origins: HashMap<String, Origin>,
     metrics: Arc<Metrics>,
     drivers: JoinSet<()>,
+    /// The modules of jobs that changed, while they are made: with the job's name and turn.
+    ready: JoinSet<(String, u64, Slot<Prepared>)>,
     running: HashMap<String, Running>,
     stop: Stop,
     orderly: bool,
@@ -64,16 +57,10 @@ pub(super) struct Supervisor {
 struct Running {
     task: AbortHandle,
     stop: watch::Sender<Stop>,
-}
-
-/// Where news of the configuration comes from.
-struct News {
-    reload: Reload,
-    changed: Arc<Notify>,
-    reading: Option<JoinHandle<Result<Config, ConfigError>>>,
-    /// What was said last of a configuration that was not taken.
-    said: Option<String>,
-    _follower: Option<Follower>,
+    /// How often the job changed, since this driver began.
+    turn: u64,
+    /// What the driver after this one begins with.
+    next: Option<Slot<Prepared>>,
 }
 
 impl Supervisor {
@@ -94,6 +81,7 @@ impl Supervisor {
             origins,
             metrics,
             drivers: JoinSet::new(),
+            ready: JoinSet::new(),
             running: HashMap::new(),
             stop: Stop::No,
             orderly: true,
@@ -104,7 +92,7 @@ impl Supervisor {
     pub(super) async fn run(mut self, mut stop: watch::Receiver<Stop>, reload: Option<Reload>) -> bool {
         let id = new_id(&self.name);
         for job in self.config.jobs.clone() {
-            self.start(&job, id.clone());
+            self.start(&job, id.clone(), None);
         }
         self.warn_of_no_job();
         let mut news = reload.map(News::follow);
@@ -116,6 +104,7 @@ impl Supervisor {
             }
             tokio::select! {
                 Some(ended) = self.drivers.join_next_with_id() => self.ended(ended),
+                Some(ready) = self.ready.join_next() => self.exchange(ready),
                 changed = stop.changed(), if self.stop < Stop::GiveBack => {
                     if changed.is_err() {
                         self.obey(Stop::GiveBack);
@@ -153,19 +142,35 @@ impl Supervisor {
         }
     }
 
-    fn start(&mut self, job: &config::Job, id: String) {
-        let known = (self.arbiters.get(&job.name).cloned(), self.origins.get(&job.name).cloned());
-        let (Some(arbiter), Some(origin)) = known else { return };
+    fn start(&mut self, job: &config::Job, id: String, slot: Option<Slot<Prepared>>) {
+        let Some(arbiter) = self.arbiters.get(&job.name).cloned() else { return };
+        let Some(slot) = slot.or_else(|| self.slot(job)) else { return };
         announce(job, arbiter.as_ref(), &id);
         self.metrics.begin(&job.name);
-        let span = tracing::info_span!("job", job = %job.name);
-        let Tools { engine, compiler, services, .. } = &self.tools;
-        let loader = loader(engine, compiler, services, job);
-        let slot = span.in_scope(|| Slot::start(origin, loader));
         let (stop, stopped) = watch::channel(self.stop);
         let driver = Driver::new(job.clone(), id, arbiter, slot, stopped, Arc::clone(&self.metrics));
-        let task = self.drivers.spawn(driver.run().instrument(span));
-        self.running.insert(job.name.clone(), Running { task, stop });
+        let task = self.drivers.spawn(driver.run().instrument(span(job)));
+        self.running.insert(job.name.clone(), Running { task, stop, turn: 0, next: None });
+    }
+
+    /// A slot for the job's module, which is fetched and made from here on.
+    fn slot(&self, job: &config::Job) -> Option<Slot<Prepared>> {
+        let origin = self.origins.get(&job.name).cloned()?;
+        let Tools { engine, compiler, services, .. } = &self.tools;
+        let loader = loader(engine, compiler, services, job);
+        let keep = compiler.store().map(|store| Keep { store: store.clone(), job: job.name.clone() });
+        Some(span(job).in_scope(|| Slot::start(origin, loader, keep)))
+    }
+
+    /// What the next driver of a job begins with is there: the one that runs is to end.
+    fn exchange(&mut self, ready: Result<(String, u64, Slot<Prepared>), JoinError>) {
+        let Ok((name, turn, slot)) = ready else { return };
+        if let Some(running) = self.running.get_mut(&name).filter(|running| running.turn == turn)
+            && self.stop == Stop::No
+        {
+            running.next = Some(slot);
+            running.stop.send_replace(Stop::Retire);
+        }
     }
 
     /// A driver is no more: another one may have been waiting for that.
@@ -178,7 +183,7 @@ impl Supervisor {
         else {
             return;
         };
-        self.running.remove(&name);
+        let next = self.running.remove(&name).and_then(|running| running.next);
         if let Err(error) = ended {
             tracing::error!(job = name, %error, "a job's loop broke off; the other jobs go on");
             self.orderly = false;
@@ -187,12 +192,11 @@ impl Supervisor {
         if self.stop != Stop::No {
             return;
         }
-        match self.config.job(&name).cloned() {
-            Ok(job) => {
-                let id = new_id(&self.name);
-                self.start(&job, id);
-            }
-            Err(_) => tracing::info!(job = name, event = "removed", "the job is no longer in the configuration"),
+        if let Ok(job) = self.config.job(&name).cloned() {
+            let id = new_id(&self.name);
+            self.start(&job, id, next);
+        } else {
+            tracing::info!(job = name, event = "removed", "the job is no longer in the configuration");
         }
     }
 
@@ -212,17 +216,12 @@ impl Supervisor {
 
         let is_same = |name: &str| is_shared && self.config.parts.has_same(&config.parts, name);
         let (mut changed, mut removed) = (Vec::new(), Vec::new());
-        for (name, running) in &self.running {
-            let is_wanted = config.jobs.iter().any(|job| job.name == *name);
-            if is_wanted && is_same(name) {
-                continue;
+        for name in self.running.keys() {
+            if !config.jobs.iter().any(|job| job.name == *name) {
+                removed.push(name.clone());
+            } else if !is_same(name) {
+                changed.push(name.clone());
             }
-            if is_wanted {
-                changed.push(name.clone())
-            } else {
-                removed.push(name.clone())
-            };
-            running.stop.send_replace(Stop::Retire);
         }
         let is_new = |job: &&config::Job| !self.running.contains_key(&job.name);
         let added: Vec<config::Job> = config.jobs.iter().filter(is_new).cloned().collect();
@@ -230,13 +229,40 @@ impl Supervisor {
         (self.tools.services, self.tools.access) = (services, access);
         (self.arbiters, self.origins, self.config) = (arbiters, origins, config);
         self.metrics.keep_clocks(self.arbiters.values());
+        self.tools.services.set_zone(zone(&self.config, &self.arbiters));
         self.tools.services.figures().retain(|name| self.config.jobs.iter().any(|job| job.name == name));
         for job in &added {
             let id = new_id(&self.name);
-            self.start(job, id);
+            self.start(job, id, None);
+        }
+        for name in &removed {
+            self.retire(name);
+        }
+        for name in &changed {
+            self.prepare(name);
         }
         self.report(is_news, &added, changed, removed, &fixed);
         Ok(())
+    }
+
+    /// A job that is no more: its driver is to end.
+    fn retire(&mut self, name: &str) {
+        let Some(running) = self.running.get_mut(name) else { return };
+        (running.turn, running.next) = (running.turn + 1, None);
+        running.stop.send_replace(Stop::Retire);
+    }
+
+    /// A job that changed: its driver is to end when its next one has a module, or none that can be had.
+    fn prepare(&mut self, name: &str) {
+        let (Ok(job), Some(running)) = (self.config.job(name).cloned(), self.running.get_mut(name)) else { return };
+        (running.turn, running.next) = (running.turn + 1, None);
+        let (name, turn) = (name.to_owned(), running.turn);
+        let Some(slot) = self.slot(&job) else { return };
+        self.ready.spawn(async move {
+            // Not for ever: what is no longer granted must not go on.
+            let _ = tokio::time::timeout(PATIENCE, settled(&slot)).await;
+            (name, turn, slot)
+        });
     }
 
     /// New services, whose figures go on from those before.
@@ -299,73 +325,17 @@ impl Supervisor {
     }
 }
 
-/// Why a configuration was not taken.
-#[derive(Debug)]
-enum Failure {
-    Config(ConfigError),
-    Start(StartError),
+fn span(job: &config::Job) -> tracing::Span {
+    tracing::info_span!("job", job = %job.name)
 }
 
-impl News {
-    fn follow(reload: Reload) -> Self {
-        let changed = Arc::new(Notify::new());
-        let follower = follow::follow(reload.path.clone(), Arc::clone(&changed)).inspect_err(|error: &io::Error| {
-            tracing::warn!(%error, "no thread to follow the configuration: only SIGHUP lets it be read again");
-        });
-        Self { reload, changed, reading: None, said: None, _follower: follower.ok() }
-    }
-
-    /// Says why a configuration was not taken; the same again only where somebody asks for it.
-    fn say(&mut self, failure: Option<Failure>) {
-        let Some(failure) = failure else {
-            self.said = None;
-            return;
-        };
-        let error: &(dyn Error + 'static) = match &failure {
-            Failure::Config(error) => error,
-            Failure::Start(error) => error,
-        };
-        let (mut text, mut hint) = (error.to_string(), (self.reload.hint)(error));
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            hint = hint.or_else(|| (self.reload.hint)(error));
-            cause = error.source();
-        }
-        if let Some(hint) = hint {
-            text = format!("{text}; hint: {hint}");
-        }
-        if self.said.as_ref() != Some(&text) {
-            tracing::error!(
-                event = "not-reloaded",
-                "the configuration is not taken, and what runs goes on as it was: {text}"
-            );
-            self.said = Some(text);
-        }
-    }
-}
-
-/// The next configuration that is to be gone by, or why there is none.
-async fn read(news: &mut Option<News>) -> Result<Config, ConfigError> {
-    let Some(news) = news else { return std::future::pending().await };
+/// Waits until a slot has a module, or says that it has none.
+async fn settled(slot: &Slot<Prepared>) {
     loop {
-        if let Some(reading) = &mut news.reading {
-            let read = reading.await;
-            news.reading = None;
-            match read {
-                Ok(read) => return read,
-                Err(error) => {
-                    tracing::error!(%error, "reading the configuration broke off");
-                    continue;
-                }
-            }
+        let changed = slot.changed();
+        if slot.current().is_some() || slot.refusal().is_some() || slot.trouble().is_some() {
+            return;
         }
-        tokio::select! {
-            Some(()) = news.reload.asked.recv() => news.said = None,
-            () = news.changed.notified() => {}
-        }
-        let path = news.reload.path.clone();
-        // A network file system may block.
-        news.reading = Some(tokio::task::spawn_blocking(move || Config::load(&path)));
+        changed.await;
     }
 }

@@ -1,5 +1,6 @@
 //! Where a job's record lives, and how it is replaced on a condition: the trait, and one file a provider.
 
+pub mod account;
 pub mod clock;
 mod error;
 pub mod memory;
@@ -7,6 +8,7 @@ mod options;
 pub mod powerdns;
 pub mod presentation;
 pub mod rfc2136;
+mod rrset;
 pub mod tsig;
 
 use std::fmt;
@@ -64,6 +66,12 @@ pub trait Arbiter: Send + Sync {
 
     /// Where the record lives, for people: `canary.example.com at 192.0.2.1:53`.
     fn place(&self) -> String;
+
+    /// The account that it writes by, where there is a zone around the record; with a connection of its own, opened when it
+    /// is needed.
+    fn account(&self) -> Option<Arc<dyn account::Account>> {
+        None
+    }
 
     /// The arbiter's own clock, where its answers show it: one for all the arbiters at a server.
     fn clock(&self) -> Option<Arc<clock::Clock>> {

@@ -1,7 +1,10 @@
-//! `soloist:job/config`: the job's own settings. Every job has it.
+//! `soloist:job/config` and `wasi:config/store`: the job's own settings. Every job has them.
+
+use std::sync::Arc;
 
 use serde_json::Value;
 use wasmtime::component::{HasSelf, Linker};
+use wasmtime_wasi_config::{WasiConfig, WasiConfigVariables};
 
 use super::Capability;
 use crate::runtime::State;
@@ -18,7 +21,7 @@ use bindings::soloist::job::config as wit;
 
 pub(super) const CAPABILITY: Capability = Capability {
     name: "config",
-    interfaces: &["soloist:job/config@0.1.0"],
+    interfaces: &["soloist:job/config@0.1.0", "wasi:config/store@0.2.0-rc.1"],
     grant: None,
     granted: |_| true,
     link: add_to_linker,
@@ -46,7 +49,15 @@ fn text(value: &Value) -> String {
 }
 
 fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
-    wit::add_to_linker::<State, HasSelf<State>>(linker, |state| state)
+    wit::add_to_linker::<State, HasSelf<State>>(linker, |state| state)?;
+    wasmtime_wasi_config::add_to_linker(linker, standard)
+}
+
+/// The settings as `wasi:config/store` has them, put together when they are first asked for.
+fn standard(state: &mut State) -> WasiConfig<'_> {
+    let settings = Arc::clone(&state.facts().settings);
+    let all = || settings.iter().map(|(key, value)| (key.clone(), text(value))).collect::<WasiConfigVariables>();
+    WasiConfig::from(&*state.extensions.or_insert_with(all))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use wasmtime::component::Linker;
 
 use super::services::Services;
-use super::{TABLE, dns, find, http, secrets, slack};
+use super::{TABLE, dns, dns_update, find, http, secrets, slack};
 use crate::runtime::{Access, Capabilities, Interface, State};
 
 /// The table `[job.NAME.grants]`. Unknown keys are refused.
@@ -19,6 +19,8 @@ pub struct Grants {
     pub slack: Option<slack::Grant>,
     /// Names that the job may ask the DNS for.
     pub dns: Option<dns::Grant>,
+    /// RRsets that the job may replace.
+    pub dns_update: Option<dns_update::Grant>,
 }
 
 /// A job's grants and what serves them: what its modules are prepared with.
@@ -43,12 +45,6 @@ impl Granted {
     /// # Errors
     /// What to write in the configuration.
     pub fn check(&self) -> Result<(), String> {
-        let known = |name: &&str| self.services.secret(name).is_some();
-        if let Some(name) = self.grants.secrets.iter().flat_map(secrets::Grant::names).find(|name| !known(name)) {
-            return Err(format!(
-                "there is no secret `{name}`: write `[secrets.{name}]` with `file` or `env`, and `origins`"
-            ));
-        }
         let slack = self.grants.slack.as_ref();
         slack.map_or(Ok(()), |grant| slack::check_credentials(grant, self.services.slack()))
     }

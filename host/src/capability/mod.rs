@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod config;
 pub mod dns;
+pub mod dns_update;
 pub mod http;
 pub mod log;
 pub mod metric;
@@ -52,6 +53,7 @@ pub const TABLE: &[Capability] = &[
     secrets::CAPABILITY,
     slack::CAPABILITY,
     dns::CAPABILITY,
+    dns_update::CAPABILITY,
 ];
 
 /// The capability that gives an interface.
@@ -73,7 +75,12 @@ mod tests {
             ("wasi:http/outgoing-handler@0.2.0", Some("http")),
             ("wasi:http/types@0.2.3", Some("http")),
             ("soloist:job/slack@0.1.0", Some("slack")),
+            ("wasi:config/store@0.2.0-rc.1", Some("config")),
+            ("wasi:config/store@0.2.0", None),
+            ("wasi:logging/logging@0.1.0-draft", Some("log")),
+            ("wasi:logging/logging", Some("log")),
             ("soloist:job/dns@0.1.0", Some("dns")),
+            ("soloist:job/dns-update@0.1.0", Some("dns-update")),
             ("soloist:job/clock@0.1.0", Some("clock")),
             ("soloist:job/random@0.1.3", Some("random")),
             ("soloist:job/metric@0.1.0", Some("metric")),

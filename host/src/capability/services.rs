@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use serde::Deserialize;
 
 use super::dns::DnsConfig;
+use super::dns_update::Zone;
 use super::http::{ClientError, Clients, HttpConfig};
 use super::metric::Figures;
 use super::secret::SecretError;
@@ -39,9 +40,10 @@ struct Shared {
     clients: Clients,
     secrets: BTreeMap<String, Bound>,
     slack: Credentials,
-    pace: Pace,
+    pace: Arc<Pace>,
     ids: Ids,
     resolvers: Resolvers,
+    zone: RwLock<Zone>,
     denials: Denials,
     figures: Figures,
 }
@@ -86,19 +88,21 @@ impl Services {
             clients,
             secrets,
             slack,
-            pace: Pace::default(),
+            pace: Arc::default(),
             ids: Ids::default(),
             resolvers,
+            zone: RwLock::default(),
             denials: Denials::default(),
             figures: Figures::default(),
         }))
     }
 
-    /// The same services, which count on where others stopped: what was denied, and the figures of jobs.
+    /// The same services, which go on where others stopped: what was denied, the figures of jobs, and Slack's pace.
     #[must_use]
     pub fn continuing(mut self, before: &Self) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.0) {
             (shared.denials, shared.figures) = (before.0.denials.clone(), before.0.figures.clone());
+            shared.pace = Arc::clone(&before.0.pace);
         }
         self
     }
@@ -116,6 +120,16 @@ impl Services {
     /// Who we are at Slack.
     pub fn slack(&self) -> &Credentials {
         &self.0.slack
+    }
+
+    /// The zone that jobs change; one without an account until [`Self::set_zone`].
+    pub fn zone(&self) -> Zone {
+        self.0.zone.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says which zone jobs change, and which names are never changed: at the start, and again whenever jobs come or go.
+    pub fn set_zone(&self, zone: Zone) {
+        *self.0.zone.write().unwrap_or_else(PoisonError::into_inner) = zone;
     }
 
     /// Whom a job's lookups ask.

@@ -12,7 +12,8 @@ use crate::agent;
 use crate::arbiter;
 use crate::config::{Arbiter, Config, Job};
 use crate::round::contender::{Now, first_record, readable};
-use crate::round::{Fence, Observation, Record, Seal};
+use crate::round::{Fence, MAX_DATA_BYTES, Observation, Record, Seal};
+use crate::runtime::clean;
 
 /// How far ahead a claimed round can be, in seconds: as far as a clock may be wrong.
 const FAR_AHEAD: u64 = 86_400;
@@ -92,6 +93,9 @@ async fn one(args: &Args, job: &Job, arbiter: &dyn arbiter::Arbiter, id: &str) -
         }
         Err(problem) => {
             output::data(format_args!("job `{}`: the record at {place} cannot be acted on: {problem}", job.name));
+            if let Some(data) = last_record(&seen, &job.rules.seal).and_then(|record| record.data) {
+                output::data(format_args!("  would be kept: the state `{}`", clean(data.as_str(), MAX_DATA_BYTES)));
+            }
             for value in &seen.values {
                 output::data(format_args!("  would be replaced: {}", String::from_utf8_lossy(value).escape_debug()));
             }
@@ -102,7 +106,11 @@ async fn one(args: &Args, job: &Job, arbiter: &dyn arbiter::Arbiter, id: &str) -
         }
     }
     let seal = &job.rules.seal;
-    let record = seal.numbered(first_record(id, &job.rules, last_fence(&seen, seal, now), now), 0, now.wall_ms);
+    let mut record = first_record(id, &job.rules, last_fence(&seen, seal, now), now);
+    if let Some(last) = last_record(&seen, seal) {
+        (record.data, record.wanted) = (last.data, last.wanted);
+    }
+    let record = seal.numbered(record, 0, now.wall_ms);
     if write::replace(arbiter, &seen, &seal.seal(&record)).await? == Wrote::Conflict {
         bail!("somebody else wrote at the same time: nothing was overwritten");
     }
@@ -144,6 +152,13 @@ fn agreed() -> anyhow::Result<bool> {
     let mut answer = String::new();
     stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// The newest of the values that are there and that the seal opens: what belongs to the job is kept from it. Nothing is kept of
+/// what anybody may have written.
+fn last_record(seen: &Observation, seal: &Seal) -> Option<Record> {
+    let records = seen.values.iter().filter_map(|value| seal.open(value).ok());
+    records.max_by_key(|record| (record.fence, record.timerold))
 }
 
 /// The highest fence among the values that are there: it must not be set back. A round that no agent can have claimed yet is no

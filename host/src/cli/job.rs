@@ -13,7 +13,10 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::log::LogFormat;
-use crate::module::MAX_MODULE_BYTES;
+use super::output::WithHint as _;
+use crate::agent;
+use crate::capability::{Services, ServicesConfig};
+use crate::module::{MAX_MODULE_BYTES, Origin, Source, SourceError, Trust};
 use crate::runtime::{Engine, LoadError, Module};
 
 pub use run::{Job, once};
@@ -50,8 +53,30 @@ pub async fn run(command: Command, format: LogFormat) -> anyhow::Result<ExitCode
     }
 }
 
-/// Reads and compiles a module on a thread that may block.
+/// Reads and compiles a module: a file, or what `module` in a configuration may be besides.
 async fn load(engine: &Engine, file: &Path) -> anyhow::Result<Module> {
+    let text = file.to_string_lossy();
+    match Source::parse(&text, Path::new("")) {
+        Ok(Source::File(_)) | Err(SourceError::Empty) => load_file(engine, file).await,
+        Ok(source) => load_remote(engine, source).await,
+        Err(error) => {
+            let hint = error.hint();
+            Err(anyhow::Error::new(error)).hint(hint)
+        }
+    }
+}
+
+/// Fetches it as an agent would, once.
+async fn load_remote(engine: &Engine, source: Source) -> anyhow::Result<Module> {
+    let services = Services::new(&ServicesConfig::default(), Path::new("."))?;
+    let (engine, access, place) = (engine.clone(), agent::module_access(&services)?, source.to_string());
+    let module = Origin { source, trust: Trust::default(), access }.fetch().await?;
+    let loaded = tokio::task::spawn_blocking(move || Module::load(&engine, module.bytes())).await?;
+    loaded.with_context(|| format!("the module `{place}` cannot be loaded"))
+}
+
+/// Reads and compiles a file on a thread that may block.
+async fn load_file(engine: &Engine, file: &Path) -> anyhow::Result<Module> {
     let (engine, path) = (engine.clone(), file.to_owned());
     let loaded = tokio::task::spawn_blocking(move || -> anyhow::Result<Result<Module, LoadError>> {
         let size = std::fs::metadata(&path).and_then(|metadata| {

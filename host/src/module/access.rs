@@ -74,7 +74,7 @@ impl Origin {
         };
         let mut seeker = Seeker::new(remote, self.trust.clone());
         seeker.ask_patiently().await.map_err(|failure| match failure {
-            Failure::Unavailable(reason, _) => reason,
+            Failure::Unavailable(reason, _) | Failure::Senseless(reason) => reason,
             Failure::Distrust(distrust) => Unavailable::Distrusted { place: self.source.to_string(), distrust },
         })
     }

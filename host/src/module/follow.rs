@@ -68,6 +68,8 @@ impl Due {
 pub(super) enum Failure {
     /// The source gives none; the server may say for how long.
     Unavailable(Unavailable, Option<Duration>),
+    /// The source is well, and what it says leads to no module.
+    Senseless(Unavailable),
     /// The source gives one that is not to be trusted.
     Distrust(Distrust),
 }
@@ -123,7 +125,7 @@ impl Remote {
     }
 
     /// Whether a module is the one that the source means.
-    fn means(&self, digest: Digest) -> Result<(), Distrust> {
+    fn means(&self, digest: Digest) -> Result<(), Failure> {
         match self {
             Self::Url(_) | Self::Oci(_) => Ok(()),
             Self::Pointer(aim) => aim.means(digest),
@@ -189,44 +191,50 @@ pub(super) async fn check(trust: Trust, bytes: Bytes, signatures: Vec<String>) -
 /// Asks now, and then before each round that it is told of; puts what it gets into the mailbox.
 pub(super) async fn follow(mut seeker: Seeker, mailbox: Arc<Mailbox>, mut dues: watch::Receiver<Option<Due>>) {
     let mut answered = None;
-    let mut failures: u32 = 0;
+    let (mut failures, mut doubts): (u32, u32) = (0, 0);
     loop {
         let start = Instant::now();
         // This question stands for that round; one that is told meanwhile has a question of its own.
         let told = *dues.borrow_and_update();
-        let answer = seeker.ask().await;
-        failures = if answer.is_err() { failures.saturating_add(1) } else { 0 };
-        let pause = backoff(failures);
-        let wait = match answer {
+        match seeker.ask().await {
             Ok(found) => {
                 mailbox.put_found(found);
-                None
+                (failures, doubts) = (0, 0);
+                answered = told.filter(Due::is_time).or(answered);
+                if wait_for_check(&mut dues, answered).await.is_err() {
+                    return;
+                }
             }
             Err(Failure::Unavailable(reason, retry_after)) => {
                 mailbox.put(Err(reason));
-                Some(pause.max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER)))
+                (failures, doubts) = (failures.saturating_add(1), 0);
+                let asked_for = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
+                tokio::time::sleep_until(start + backoff(failures).max(asked_for)).await;
+            }
+            Err(Failure::Senseless(reason)) => {
+                mailbox.put(Err(reason));
+                (failures, doubts) = (0, doubts.saturating_add(1));
+                wait_in_doubt(&mut dues, told, start + backoff(doubts)).await;
             }
             Err(Failure::Distrust(distrust)) => {
-                if distrust.is_of_signature() && failures < LOOKS {
+                (failures, doubts) = (0, doubts.saturating_add(1));
+                if distrust.is_of_signature() && doubts < LOOKS {
                     tracing::debug!(digest = distrust.digest.short(), "{}: looking again", distrust.why);
                 } else {
                     mailbox.put_refused(distrust);
                 }
-                // The server is well: the next round is reason enough to ask it.
-                let _ = tokio::time::timeout_at(start + pause, wait_for_check(&mut dues, told)).await;
-                Some(PACE)
+                wait_in_doubt(&mut dues, told, start + backoff(doubts)).await;
             }
-        };
-        if let Some(wait) = wait {
-            tokio::time::sleep_until(start + wait).await;
-            continue;
-        }
-        answered = told.filter(Due::is_time).or(answered);
-        if wait_for_check(&mut dues, answered).await.is_err() {
-            return;
         }
         tokio::time::sleep_until(start + PACE).await;
     }
+}
+
+/// Waits until it is time to ask for another round than this one, but no longer than until then: whom we ask is well, so that a
+/// round is reason enough to ask again.
+async fn wait_in_doubt(dues: &mut watch::Receiver<Option<Due>>, told: Option<Due>, until: Instant) {
+    // Too late, or with nobody left to tell of a round: it is asked again.
+    let _ = tokio::time::timeout_at(until, wait_for_check(dues, told.filter(Due::is_time))).await;
 }
 
 /// The time between the start of a question that failed, this many in a row, and the next one.

@@ -19,7 +19,7 @@ use super::download::Download;
 use super::follow::{Failure, Found};
 use super::oci::Pull;
 use super::source::{Source, SourceError, Unavailable};
-use super::trust::{Distrust, Trust, Why};
+use super::trust::Trust;
 use crate::dns::query::{self, Server};
 
 /// The longest value, in bytes.
@@ -191,8 +191,8 @@ impl Aim {
             Some((_, Inner::Url(url))) => url.find().await,
             Some((_, Inner::Oci(image))) => {
                 image.find(&Trust::only(wanted), current).await.map_err(|failure| match failure {
-                    Failure::Distrust(distrust) => self.missed(distrust.digest, wanted).into(),
-                    failure @ Failure::Unavailable(..) => failure,
+                    Failure::Distrust(distrust) => self.missed(distrust.digest, wanted),
+                    failure => failure,
                 })
             }
             None => Err(Unavailable::Ending.into()),
@@ -209,15 +209,19 @@ impl Aim {
     }
 
     /// Whether a module is the one that is pointed at.
-    pub(super) fn means(&self, digest: Digest) -> Result<(), Distrust> {
+    pub(super) fn means(&self, digest: Digest) -> Result<(), Failure> {
         match &self.at {
             Some((at, _)) if at.digest != digest => Err(self.missed(digest, at.digest)),
             _ => Ok(()),
         }
     }
 
-    fn missed(&self, digest: Digest, wanted: Digest) -> Distrust {
-        Distrust { digest, why: Why::NotPointedAt { name: self.pointer.to_string(), wanted } }
+    /// The source has another module than the one that is named with it: not yet, or no more, or somebody changed it.
+    fn missed(&self, found: Digest, wanted: Digest) -> Failure {
+        let source = self.at.as_ref().map(|(at, _)| at.source.to_string()).unwrap_or_default();
+        let reason = format!("it names {wanted}, and what is at `{source}` is {found}");
+        let hint = "put the module there before the pointer is changed".to_owned();
+        Failure::Senseless(Unavailable::Pointer { pointer: self.pointer.to_string(), reason, hint: Some(hint) })
     }
 
     /// Reads the record.
@@ -227,7 +231,7 @@ impl Aim {
             (_, Some(addr)) => at_all(&self.pointer.name, &[Server { name: None, addr }]).await,
             (None, None) => self.at_the_zones_servers().await,
         };
-        let values = values.map_err(|reason| self.failure(reason))?;
+        let values = values.map_err(|reason| Failure::from(self.reason(reason)))?;
         match values.as_slice() {
             [value] => Pointed::parse(value).map_err(|reason| {
                 let value = shown(&String::from_utf8_lossy(value));
@@ -260,9 +264,14 @@ impl Aim {
         values
     }
 
+    /// What stands there makes no sense.
     fn failure(&self, reason: String) -> Failure {
+        Failure::Senseless(self.reason(reason))
+    }
+
+    fn reason(&self, reason: String) -> Unavailable {
         let hint = "it holds one TXT record: \"source=https://HOST/FILE.wasm sha256=DIGEST\"".to_owned();
-        Unavailable::Pointer { pointer: self.pointer.to_string(), reason, hint: Some(hint) }.into()
+        Unavailable::Pointer { pointer: self.pointer.to_string(), reason, hint: Some(hint) }
     }
 }
 

@@ -198,7 +198,7 @@ impl Distrust {
     /// Whether another signature could change it: then the module and its signature may have been on their way one after the
     /// other.
     pub const fn is_of_signature(&self) -> bool {
-        !matches!(self.why, Why::NotPinned { .. } | Why::NotPointedAt { .. })
+        !matches!(self.why, Why::NotPinned { .. })
     }
 }
 
@@ -210,14 +210,6 @@ pub enum Why {
     NotPinned {
         /// Those that it allows.
         pins: Vec<Digest>,
-    },
-    /// Their digest is not the one that stands in DNS.
-    #[error("it is not the module that `{name}` names, {wanted}")]
-    NotPointedAt {
-        /// Where the pointer is.
-        name: String,
-        /// The digest in it.
-        wanted: Digest,
     },
     /// There is no signature.
     #[error("it is not signed")]
@@ -255,7 +247,7 @@ impl Why {
             Self::NoSignature => 1,
             Self::Stranger { .. } => 2,
             Self::Legacy { .. } => 3,
-            Self::Altered { .. } | Self::NotPinned { .. } | Self::NotPointedAt { .. } => 4,
+            Self::Altered { .. } | Self::NotPinned { .. } => 4,
         }
     }
 
@@ -263,7 +255,6 @@ impl Why {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::NotPinned { .. } => "`sha256sum FILE` prints what to write there, if you meant to change it",
-            Self::NotPointedAt { .. } => "put the module there before the pointer in DNS is changed",
             Self::Unsigned | Self::NoSignature => {
                 "`minisign -Sm FILE` makes FILE.minisig, which belongs beside the module; at a registry, attach it as \
                  `application/vnd.minisign.signature`"

@@ -22,7 +22,7 @@ use crate::module::{MAX_CODE_BYTES, MAX_MODULE_BYTES};
 /// The subcommand that is the child.
 pub const SUBCOMMAND: &str = "compile";
 
-/// How much longer than its processor time a compilation may take by the clock: at the lowest priority it waits for all else.
+/// How much longer than its processor time a compilation may take by the clock: at a low priority it waits for all else.
 const PATIENCE: u32 = 10;
 
 /// How much of what the child says on stderr is kept, in bytes.
@@ -32,8 +32,8 @@ const SAID: u64 = 16 * 1024;
 const STARTS: u32 = 3;
 const START_AGAIN: Duration = Duration::from_millis(500);
 
-/// How much nicer than all else the child is: the most there is.
-const NICE: i32 = 19;
+/// How nice the child is: it gives way to all that is usual, and the most there is, 19, would starve on a busy machine.
+const NICE: i32 = 10;
 
 /// Compiles a module in a child process, and waits for its end.
 pub(super) fn compile(program: &Path, limits: CompileLimits, bytes: &[u8]) -> Result<Compiled, LoadError> {
@@ -208,7 +208,8 @@ fn bound(limits: CompileLimits) -> io::Result<()> {
     limit(Resource::Data, limits.memory, limits.memory)?;
     limit(Resource::Cpu, limits.time.as_secs(), limits.time.as_secs() + 2)?;
     limit(Resource::Core, 0, 0)?;
-    rustix::process::nice(NICE)?;
+    // Not on top of what the thread had that started it.
+    rustix::process::setpriority_process(None, NICE)?;
     Ok(())
 }
 

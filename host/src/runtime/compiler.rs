@@ -18,7 +18,7 @@ use crate::module::{Digest, Store};
 pub struct CompileLimits {
     /// Memory, in bytes. By default 1 GiB: a JavaScript module of 13 MB takes 330 MB.
     pub memory: u64,
-    /// Time of one processor. By default two minutes. By the clock it may take ten times as long: it runs at the lowest
+    /// Time of one processor. By default two minutes. By the clock it may take ten times as long: it runs at a low
     /// priority.
     pub time: Duration,
 }
@@ -52,7 +52,7 @@ impl Compiler {
         Self::default()
     }
 
-    /// Compiles in a process of its own for each module, by starting `program` as `soloist compile`, at the lowest priority and
+    /// Compiles in a process of its own for each module, by starting `program` as `soloist compile`, at a low priority and
     /// with limits.
     pub const fn child(program: PathBuf, limits: CompileLimits) -> Self {
         Self { place: Place::Child(program, limits), store: None }

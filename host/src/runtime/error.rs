@@ -159,7 +159,7 @@ impl LoadError {
             }
             Self::UnknownImport { interface } if interface.package().starts_with("wasi:") => {
                 "this host has WASI 0.2: `wasi:cli`, `clocks`, `filesystem`, `io`, `random` and `sockets`, and `http` with \
-                 a grant"
+                 a grant; `wasi:config@0.2.0-rc.1` and `wasi:logging@0.1.0-draft`"
                     .to_owned()
             }
             Self::UnknownImport { .. } => "a job may import `soloist:job` and WASI 0.2 only".to_owned(),

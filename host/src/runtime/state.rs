@@ -66,6 +66,12 @@ impl Extensions {
         self.0.insert(TypeId::of::<T>(), Box::new(value));
     }
 
+    /// The value of this type, made now if there is none.
+    pub fn or_insert_with<T: Send + 'static>(&mut self, make: impl FnOnce() -> T) -> &mut T {
+        let value = self.0.entry(TypeId::of::<T>()).or_insert_with(|| Box::new(make()));
+        value.downcast_mut().unwrap_or_else(|| unreachable!("each value stands under its own type"))
+    }
+
     /// The value of this type.
     ///
     /// # Errors

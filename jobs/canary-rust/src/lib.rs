@@ -86,3 +86,51 @@ fn tell(channel: Option<&str>, text: String, state: &State) -> Result<String, Fa
         Err(error) => Err(Failure::retry(format!("{state}; {channel} could not be told: {error}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use soloist_sdk::test::{Host, Ran};
+
+    use super::*;
+
+    const URL: &str = "https://api.example.com/health";
+
+    fn host(previous: &str) -> Host {
+        Host::new().config("url", URL).config("channel", "#ops").previous(previous)
+            // The job measures with the machine's own clock.
+            .context(|context| context.deadline_ms = u64::MAX / 2_000_000)
+    }
+
+    fn texts(ran: &Ran) -> Vec<&str> {
+        ran.posts.iter().map(|post| post.text.as_str()).collect()
+    }
+
+    #[test]
+    fn a_service_that_goes_down_is_told_once_and_the_run_is_final() {
+        let ran = host("ok").respond(URL, 503, "").run(run);
+        let Err(Failure::Final(reason)) = &ran.result else { panic!("{ran:?}") };
+        assert_eq!(reason, "bad: status 503, and 200 is good; told #ops");
+        assert!(matches!(texts(&ran)[..], [text] if text.contains("*job* is bad")), "{ran:?}");
+        let ran = host("error").respond(URL, 503, "").run(run);
+        assert!(matches!(ran.result, Err(Failure::Final(_))) && ran.posts.is_empty(), "{ran:?}");
+    }
+
+    #[test]
+    fn a_service_that_is_back_is_told() {
+        let ran = host("error").respond(URL, 200, "").run(run);
+        assert!(ran.result.is_ok_and(|summary| summary.ends_with("; told #ops")));
+    }
+
+    #[test]
+    fn what_could_not_be_told_is_worth_another_attempt() {
+        let ran = host("ok").respond(URL, 503, "").refuse_post("#ops", slack::Error::Rejected("no_text".to_owned())).run(run);
+        assert!(matches!(ran.result, Err(Failure::Retry(_))) && ran.posts.is_empty(), "{:?}", ran.result);
+    }
+
+    #[test]
+    fn a_missing_grant_is_no_bad_state() {
+        let ran = host("ok").run(run);
+        assert!(matches!(&ran.result, Err(Failure::Final(reason)) if !reason.starts_with("bad")), "{ran:?}");
+        assert!(ran.posts.is_empty());
+    }
+}

@@ -1,5 +1,7 @@
 //! A job that behaves as its settings say, well or badly: what the integration tests run.
 
+mod attack;
+
 use std::hint::black_box;
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -37,6 +39,8 @@ struct Settings {
     /// What `slack` posts.
     #[serde(default)]
     text: String,
+    /// What `attack` tries.
+    attack: Option<attack::Attack>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -60,6 +64,8 @@ enum Mode {
     Fetch,
     /// Posts `text` to `channel`.
     Slack,
+    /// Tries what a job must not be able to.
+    Attack,
     /// Fails for good.
     Fail,
     /// Fails, worth a retry.
@@ -79,6 +85,10 @@ fn run(context: Context) -> Result<String, Failure> {
         Mode::Panic => panic!("the probe panics as it was told"),
         Mode::Fetch => fetch(&settings),
         Mode::Slack => post(&settings),
+        Mode::Attack => match settings.attack {
+            Some(attack) => attack.run(&settings.url),
+            None => Err(Failure::final_("no `attack` is set")),
+        },
         Mode::Fail => Err(Failure::final_("the probe fails as it was told")),
         Mode::Retry => Err(Failure::retry("the probe asks for a retry as it was told")),
     }

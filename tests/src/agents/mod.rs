@@ -230,6 +230,11 @@ impl Fleet {
         self.signal(agent, Signal::CONT);
     }
 
+    /// Asks an agent to read its configuration again (SIGHUP).
+    pub fn hangup(&self, agent: &str) {
+        self.signal(agent, Signal::HUP);
+    }
+
     /// Asks an agent to end (SIGTERM).
     pub fn terminate(&self, agent: &str) {
         self.signal(agent, Signal::TERM);

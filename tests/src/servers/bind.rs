@@ -1,4 +1,4 @@
-//! BIND 9 as a primary that lets one key change TXT records.
+//! BIND 9 as a primary that lets one key change records of the types that tests write.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -146,7 +146,8 @@ fn configuration(files: &Files, address: SocketAddr, writers: &[&Key], stranger:
         format!("key \"{name}\" {{ algorithm {algorithm}; secret \"{secret}\"; }};\n")
     };
     let keys: String = writers.iter().copied().chain([stranger]).map(clause).collect();
-    let grants: String = writers.iter().map(|key| format!("grant {} zonesub TXT; ", key.name())).collect();
+    let grants: String =
+        writers.iter().map(|key| format!("grant {} zonesub TXT A AAAA CNAME MX; ", key.name())).collect();
     let directory = files.directory.path().display();
     let (ip, port) = (address.ip(), address.port());
     format!(

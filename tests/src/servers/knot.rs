@@ -1,4 +1,4 @@
-//! Knot DNS as a primary that lets one key change TXT records.
+//! Knot DNS as a primary that lets one key change records of the types that tests write.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn configuration(directory: &Path, address: SocketAddr, keys: [&Key; 2]) -> Stri
          database:\n    storage: \"{directory}/database\"\n\
          log:\n  - target: stderr\n    any: info\n\
          key:\n{}\
-         acl:\n  - id: update\n    key: {updater}\n    action: update\n    update-type: TXT\n\
+         acl:\n  - id: update\n    key: {updater}\n    action: update\n    update-type: [TXT, A, AAAA, CNAME, MX]\n\
          zone:\n  - domain: {ZONE}\n    storage: \"{directory}\"\n    file: zone\n    acl: update\n",
         sections.concat(),
     )

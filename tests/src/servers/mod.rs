@@ -20,6 +20,7 @@ use soloist::arbiter::tsig::{Algorithm, Key};
 
 pub use self::powerdns::{Api, PowerDns};
 pub use self::process::Process;
+pub(crate) use self::process::find;
 use crate::hand::{Hand, name};
 use crate::netns::Place;
 

@@ -92,7 +92,7 @@ impl Drop for Process {
 }
 
 /// A program that usually lives among the system's servers.
-pub(super) fn find(name: &str) -> Result<PathBuf> {
+pub(crate) fn find(name: &str) -> Result<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))

@@ -2,7 +2,7 @@
 
 use hickory_proto::rr::Name;
 use reqwest::{StatusCode, Url};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::super::Error;
 use super::super::options::bare;
@@ -30,11 +30,11 @@ pub(super) struct Asked {
 /// The part of a zone that is read.
 #[derive(Debug, Deserialize)]
 struct Zone {
-    rrsets: Vec<RrSet>,
+    rrsets: Vec<Found>,
 }
 
 #[derive(Debug, Deserialize)]
-struct RrSet {
+struct Found {
     name: String,
     #[serde(rename = "type")]
     kind: String,
@@ -54,28 +54,6 @@ struct Refusal {
     error: String,
 }
 
-/// A change of a zone.
-#[derive(Debug, Serialize)]
-struct Patch<'a> {
-    rrsets: [Change<'a>; 1],
-}
-
-#[derive(Debug, Serialize)]
-struct Change<'a> {
-    name: String,
-    #[serde(rename = "type")]
-    kind: &'a str,
-    ttl: u32,
-    changetype: &'a str,
-    records: [New; 1],
-}
-
-#[derive(Debug, Serialize)]
-struct New {
-    content: String,
-    disabled: bool,
-}
-
 /// An answer of the API.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -91,16 +69,6 @@ impl Asked {
         let mut url = self.zone_url.clone();
         url.query_pairs_mut().append_pair("rrset_name", &absolute_text(&self.record));
         url
-    }
-
-    /// The change that leaves one TXT record of this value.
-    ///
-    /// # Errors
-    /// It cannot be written as JSON, which cannot be.
-    pub(super) fn change(&self, value: &[u8], ttl: u32) -> Result<Vec<u8>, serde_json::Error> {
-        let records = [New { content: content::encode(value), disabled: false }];
-        let name = absolute_text(&self.record);
-        serde_json::to_vec(&Patch { rrsets: [Change { name, kind: "TXT", ttl, changetype: "REPLACE", records }] })
     }
 
     /// What stands at the record's name.
@@ -153,7 +121,12 @@ impl Asked {
 
     /// Why the server did not do what was asked, with what to check; none if that is not what it says.
     fn refusal(&self, answer: &Answer) -> Option<Error> {
-        let (zone, record) = (bare(&self.zone), bare(&self.record));
+        let reason = self.why_refused(answer, &format!("a TXT record at `{}`", bare(&self.record)))?;
+        Some(Error::Refused { place: self.place.clone(), reason })
+    }
+
+    pub(super) fn why_refused(&self, answer: &Answer, what: &str) -> Option<String> {
+        let zone = bare(&self.zone);
         let check = match answer.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 "it does not take the API key: check that it is the server's `api-key`, and that the server's \
@@ -166,7 +139,7 @@ impl Asked {
                 self.server_id
             ),
             StatusCode::UNPROCESSABLE_ENTITY => {
-                format!("it cannot have a TXT record at `{record}`: check the record's name and the zone `{zone}`")
+                format!("it cannot have {what}: check the name, what else stands there, and the zone `{zone}`")
             }
             StatusCode::BAD_REQUEST
             | StatusCode::METHOD_NOT_ALLOWED
@@ -180,8 +153,7 @@ impl Asked {
             }
             _ => return None,
         };
-        let reason = format!("{}: {check}{}", code(answer.status), words(answer));
-        Some(Error::Refused { place: self.place.clone(), reason })
+        Some(format!("{}: {check}{}", code(answer.status), words(answer)))
     }
 
     fn nonsense(&self, reason: String) -> Error {
@@ -190,7 +162,7 @@ impl Asked {
 }
 
 /// The server's own words behind ours, where it has some.
-fn words(answer: &Answer) -> String {
+pub(super) fn words(answer: &Answer) -> String {
     let Ok(Refusal { error }) = serde_json::from_slice(&answer.body) else { return String::new() };
     let shown: String = error.chars().filter(|c| !c.is_control()).take(MAX_WORDS).collect();
     if shown.is_empty() { shown } else { format!(" (it says: {shown})") }
@@ -231,7 +203,7 @@ fn zone_id(zone: &Name) -> String {
 }
 
 /// A name with the dot at its end, in ASCII.
-fn absolute_text(name: &Name) -> String {
+pub(super) fn absolute_text(name: &Name) -> String {
     let mut name = name.clone();
     name.set_fqdn(true);
     name.to_ascii()
@@ -245,7 +217,7 @@ fn is_name(text: &str, name: &Name) -> bool {
 }
 
 /// A status as people know it: `404 Not Found`.
-fn code(status: StatusCode) -> String {
+pub(super) fn code(status: StatusCode) -> String {
     status
         .canonical_reason()
         .map_or_else(|| status.as_str().to_owned(), |reason| format!("{} {reason}", status.as_str()))

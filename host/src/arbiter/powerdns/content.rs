@@ -1,5 +1,7 @@
 //! TXT records as text (RFC 1035, section 5.1), both ways: whatever bytes a value has come back as they were.
 
+use super::super::presentation::quoted;
+
 /// The longest string in a TXT record, in bytes (RFC 1035, section 3.3).
 const MAX_STRING: usize = 255;
 
@@ -10,23 +12,6 @@ pub(super) fn encode(value: &[u8]) -> String {
         return quoted(b"");
     }
     value.chunks(MAX_STRING).map(quoted).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(string: &[u8]) -> String {
-    let mut text = String::with_capacity(string.len() + 2);
-    text.push('"');
-    for byte in string {
-        match byte {
-            b'"' | b'\\' => {
-                text.push('\\');
-                text.push(char::from(*byte));
-            }
-            b' '..=b'~' => text.push(char::from(*byte)),
-            other => text.push_str(&format!("\\{other:03}")),
-        }
-    }
-    text.push('"');
-    text
 }
 
 /// The strings of a TXT record from its text; none where it is no such text.

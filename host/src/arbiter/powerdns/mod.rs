@@ -9,7 +9,9 @@
 //! itself takes. What stands between the last look at the clock and the system's taking the bytes, should the process be frozen
 //! just there, and what a server does with a request that it had long received, nobody bounds: hence best effort.
 
+mod account;
 mod api;
+mod change;
 mod content;
 mod deadline;
 
@@ -22,8 +24,10 @@ use hickory_proto::rr::Name;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Url, redirect};
 
+use self::account::ZoneAccount;
 use self::api::{Answer, Asked};
 use self::deadline::Deadline;
+use super::account::Account;
 use super::clock::Clock;
 pub use super::options::Invalid;
 use super::options::{absolute, bare, checked, within_limits};
@@ -294,6 +298,10 @@ impl Arbiter for PowerDns {
 
     fn place(&self) -> String {
         format!("{} at {}", bare(&self.asked.record), self.asked.place)
+    }
+
+    fn account(&self) -> Option<Arc<dyn Account>> {
+        Some(Arc::new(ZoneAccount(self.clone())))
     }
 
     fn clock(&self) -> Option<Arc<Clock>> {

@@ -10,14 +10,16 @@ use hickory_proto::rr::{Name, RecordType};
 
 pub use read::{MAX_DATA, data_from};
 pub use write::data_text;
+pub(super) use write::quoted;
 
 /// Types that have a name which our library does not know.
-const MORE_TYPES: [(&str, u16); 16] = [
+const MORE_TYPES: [(&str, u16); 18] = [
     ("RP", 17),
     ("AFSDB", 18),
     ("LOC", 29),
     ("KX", 36),
     ("DNAME", 39),
+    ("OPT", 41),
     ("APL", 42),
     ("IPSECKEY", 45),
     ("DHCID", 49),
@@ -26,6 +28,7 @@ const MORE_TYPES: [(&str, u16); 16] = [
     ("SPF", 99),
     ("EUI48", 108),
     ("EUI64", 109),
+    ("IXFR", 251),
     ("URI", 256),
     ("AVC", 258),
     ("DLV", 32769),

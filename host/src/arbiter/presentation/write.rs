@@ -99,7 +99,7 @@ fn joined(values: &[impl ToString]) -> String {
 }
 
 /// A character string in quotes (RFC 1035, section 5.1): what is no printable ASCII as `\DDD`.
-pub(super) fn quoted(bytes: &[u8]) -> String {
+pub(in crate::arbiter) fn quoted(bytes: &[u8]) -> String {
     let mut text = String::from("\"");
     for &byte in bytes {
         match byte {

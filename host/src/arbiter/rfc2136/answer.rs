@@ -8,6 +8,7 @@ use hickory_proto::rr::{Name, RData, RecordType, TSigner, rdata::TXT};
 use super::super::Error;
 use super::super::options::bare;
 use super::super::presentation::code_text;
+use super::super::rrset::ChangeError;
 use super::message;
 use crate::round::{Observation, Replaced};
 
@@ -20,6 +21,8 @@ pub(super) struct Asked {
     pub(super) zone: Name,
     /// The record's name, absolute and in lower case.
     pub(super) record: Name,
+    /// The types of the records there.
+    pub(super) kinds: String,
     /// The key's name, as people write it.
     pub(super) key: String,
     /// The key's algorithm.
@@ -181,12 +184,39 @@ pub(super) fn of_update(answer: &DnsResponse, signed: &Signed, new: &[TXT], aske
     })
 }
 
+/// What came of a change of RRsets.
+pub(super) fn of_change(answer: &DnsResponse, signed: &Signed, asked: &Asked) -> Result<(), ChangeError> {
+    let place = &asked.place;
+    let unavailable = |reason: &str| Err(ChangeError::Unavailable(format!("the arbiter at `{place}`: {reason}")));
+    if answer.op_code != OpCode::Update {
+        return unavailable("the answer is none to an update");
+    }
+    if let Some(reason) = refusal(answer, signed, asked) {
+        return Err(ChangeError::Refused(reason));
+    }
+    match (signed, answer.response_code) {
+        (Signed::Well { .. }, ResponseCode::NoError) => Ok(()),
+        (Signed::Well { .. }, ResponseCode::ServFail) => unavailable("it failed (SERVFAIL)"),
+        (Signed::Well { .. }, code @ ResponseCode::YXRRSet) => Err(ChangeError::Refused(format!(
+            "{}: at one of the names, records stand that an alias (CNAME) cannot be beside; nothing was changed",
+            code_text(code)
+        ))),
+        (Signed::Well { .. }, code) => Err(ChangeError::Refused(format!("{}: nothing was changed", code_text(code)))),
+        (Signed::No, code) => unavailable(&format!("an answer ({}) that has no signature", code_text(code))),
+        (Signed::Wrong(reason), code) => unavailable(&format!(
+            "an answer ({}) that is not signed with the key `{}`: {reason}",
+            code_text(code),
+            asked.key
+        )),
+    }
+}
+
 /// Why the server did not do what was asked, with what to check; none if that is not what it says.
 ///
 /// A server that cannot verify our signature cannot sign its refusal either, so this much is believed unsigned: the
 /// worst that a forged refusal does is what dropping the answer does.
 fn refusal(answer: &DnsResponse, signed: &Signed, asked: &Asked) -> Option<String> {
-    let Asked { key, algorithm, .. } = asked;
+    let Asked { key, algorithm, kinds, .. } = asked;
     let (zone, record) = (asked.zone(), asked.record());
     let signature = answer.signature().map(|signature| &signature.data);
     let reason = match (answer.response_code, signature.and_then(|tsig| tsig.error)) {
@@ -212,8 +242,8 @@ fn refusal(answer: &DnsResponse, signed: &Signed, asked: &Asked) -> Option<Strin
         ),
         // A refusal that the key has signed is none of the key. PowerDNS says no more to a wrong key either.
         (ResponseCode::Refused, _) => format!(
-            "REFUSED: the key `{key}` may not change TXT records at `{record}`: check {}the zone's permissions (BIND: \
-             `update-policy {{ grant {key}. name {record}. TXT; }};`, Knot: an `acl` with `action: update` and this key, \
+            "REFUSED: the key `{key}` may not change {kinds} records at `{record}`: check {}the zone's permissions (BIND: \
+             `update-policy {{ grant {key}. name {record}. {kinds}; }};`, Knot: an `acl` with `action: update` and this key, \
              PowerDNS: `pdnsutil set-meta {zone} TSIG-ALLOW-DNSUPDATE {key}` and ALLOW-DNSUPDATE-FROM)",
             if matches!(signed, Signed::Well { .. }) {
                 String::new()
@@ -255,6 +285,7 @@ mod tests {
             place: "192.0.2.1:53".to_owned(),
             zone: Name::from_str("example.test.").unwrap(),
             record: Name::from_str("job.example.test.").unwrap(),
+            kinds: "TXT".to_owned(),
             key: "soloist".to_owned(),
             algorithm: "hmac-sha256",
         }

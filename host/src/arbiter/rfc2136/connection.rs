@@ -50,6 +50,8 @@ pub(super) struct Answered {
 pub(super) enum Failure {
     /// The request was never sent.
     NotSent(String),
+    /// It was no longer wanted when it was about to be sent.
+    Withdrawn,
     /// The connection ended, and the request may have reached the server.
     Lost {
         /// What happened.
@@ -65,6 +67,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotSent(reason) => f.write_str(reason),
+            Self::Withdrawn => f.write_str("no longer wanted"),
             Self::Lost { reason, .. } => write!(f, "the connection ended before the answer: {reason}"),
             Self::Silent(limit) => write!(f, "no answer within {} ms", limit.as_millis()),
         }
@@ -97,6 +100,11 @@ impl Server {
         }
     }
 
+    /// Another connection to the same server.
+    pub(super) fn another(&self) -> Self {
+        Self::new(self.place.clone(), self.timeout)
+    }
+
     /// Whether its signatures say our own time and not its own.
     pub(super) fn repeats_time(&self) -> bool {
         self.repeats_time.load(Ordering::Relaxed)
@@ -108,10 +116,18 @@ impl Server {
 
     /// Sends a request and waits for its answer. Waits at most the time-out for a turn and a connection, and then
     /// again at most as long for the answer. A connection that had ended before is replaced once, in as much time again.
-    pub(super) async fn exchange(&self, request: &Message) -> Result<Answered, Failure> {
+    /// `may` is asked right before it is sent whether it still is to be.
+    pub(super) async fn exchange(
+        &self,
+        request: &Message,
+        may: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Answered, Failure> {
         let deadline = Instant::now() + self.timeout;
         let _turn = self.turn(deadline).await?;
         let (connection, reused) = self.connection(deadline).await?;
+        if !may() {
+            return Err(Failure::Withdrawn);
+        }
         let first = match self.send(&connection, request.clone(), reused).await {
             Ok(answer) => return Ok(answer),
             Err(first) => first,
@@ -123,6 +139,9 @@ impl Server {
             Unanswered::Unsent(_) if reused => {
                 let deadline = Instant::now() + self.timeout;
                 let (connection, reused) = self.connection(deadline).await?;
+                if !may() {
+                    return Err(Failure::Withdrawn);
+                }
                 let second = self.send(&connection, request.clone(), reused).await;
                 if second.is_err() {
                     self.retire(&connection).await;
@@ -284,14 +303,14 @@ mod tests {
         tokio::spawn(echo(listener));
         let server = Server::new(place, Duration::from_secs(10));
         let question = message::query(&Name::from_ascii("job.example.test.").unwrap());
-        server.exchange(&question).await.unwrap();
+        server.exchange(&question, &|| true).await.unwrap();
     }
 
     #[tokio::test]
     async fn a_name_that_is_not_found_sends_nothing() {
         let server = Server::new("nowhere.invalid:53".to_owned(), Duration::from_secs(10));
         let question = message::query(&Name::from_ascii("job.example.test.").unwrap());
-        let failure = server.exchange(&question).await.unwrap_err();
+        let failure = server.exchange(&question, &|| true).await.unwrap_err();
         assert!(matches!(failure, Failure::NotSent(_)), "{failure}");
     }
 
@@ -302,32 +321,32 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_used_again() {
         let server = server().await;
-        server.exchange(&message::query(&Name::root())).await.unwrap();
+        server.exchange(&message::query(&Name::root()), &|| true).await.unwrap();
         let first = held(&server).await;
-        server.exchange(&message::query(&Name::root())).await.unwrap();
+        server.exchange(&message::query(&Name::root()), &|| true).await.unwrap();
         assert!(Arc::ptr_eq(&first, &held(&server).await));
     }
 
     #[tokio::test]
     async fn a_connection_that_was_idle_for_long_is_not_used_again() {
         let server = server().await;
-        server.exchange(&message::query(&Name::root())).await.unwrap();
+        server.exchange(&message::query(&Name::root()), &|| true).await.unwrap();
         let first = held(&server).await;
         *first.last_used.lock().unwrap() -= MAX_IDLE + Duration::from_secs(1);
-        server.exchange(&message::query(&Name::root())).await.unwrap();
+        server.exchange(&message::query(&Name::root()), &|| true).await.unwrap();
         assert!(!Arc::ptr_eq(&first, &held(&server).await));
     }
 
     #[tokio::test]
     async fn a_request_that_a_dead_connection_did_not_take_is_sent_on_another() {
         let server = server().await;
-        server.exchange(&message::query(&Name::root())).await.unwrap();
+        server.exchange(&message::query(&Name::root()), &|| true).await.unwrap();
         let first = held(&server).await;
         first.driver.abort();
         while !first.driver.is_finished() {
             tokio::task::yield_now().await;
         }
-        server.exchange(&message::query(&Name::root())).await.unwrap();
+        server.exchange(&message::query(&Name::root()), &|| true).await.unwrap();
         assert!(!Arc::ptr_eq(&first, &held(&server).await));
     }
 

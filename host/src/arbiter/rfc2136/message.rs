@@ -5,6 +5,7 @@ use hickory_proto::op::update_message::UpdateMessage as _;
 use hickory_proto::op::{Message, OpCode, Query};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType, rdata::TXT};
 
+use super::super::rrset::RrSet;
 use crate::round::Revision;
 
 /// The longest string in a TXT record (RFC 1035, section 3.3).
@@ -43,6 +44,53 @@ pub(super) fn update(zone: &Name, record: &Name, expected: &Revision, new: TXT, 
     message.add_update(bare(record, RecordType::TXT, DNSClass::ANY));
     message.add_update(Record::from_rdata(record.clone(), ttl, RData::TXT(new)));
     Some(message)
+}
+
+/// Types whose records an alias would share its name with: what people put into zones.
+const BESIDE_NO_ALIAS: [RecordType; 13] = [
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::CAA,
+    RecordType::HTTPS,
+    RecordType::MX,
+    RecordType::NAPTR,
+    RecordType::NS,
+    RecordType::PTR,
+    RecordType::SRV,
+    RecordType::SSHFP,
+    RecordType::SVCB,
+    RecordType::TLSA,
+    RecordType::TXT,
+];
+
+/// The update that replaces whole RRsets, whatever stands there; but nothing where an alias would come to share its name: a
+/// server must ignore that part of it (RFC 2136, section 3.4.2.2), and says that all is well.
+pub(super) fn replace(zone: &Name, rrsets: &[RrSet]) -> Message {
+    let mut message = Message::query();
+    message.metadata.op_code = OpCode::Update;
+    message.metadata.recursion_desired = false;
+    message.add_zone(Query::query(zone.clone(), RecordType::SOA));
+    let is_replaced = |name: &Name, rtype: RecordType| rrsets.iter().any(|set| set.name == *name && set.rtype == rtype);
+    for set in rrsets.iter().filter(|set| !set.data.is_empty()) {
+        let conflicts: &[RecordType] =
+            if set.rtype == RecordType::CNAME { &BESIDE_NO_ALIAS } else { &[RecordType::CNAME] };
+        for rtype in conflicts.iter().filter(|rtype| !is_replaced(&set.name, **rtype)) {
+            let condition = bare(&set.name, *rtype, DNSClass::NONE);
+            if !message.prerequisites().contains(&condition) {
+                message.add_pre_requisite(condition);
+            }
+        }
+    }
+    // All deletions first: an alias may come in place of other records, and they in place of it.
+    for set in rrsets {
+        message.add_update(bare(&set.name, set.rtype, DNSClass::ANY));
+    }
+    for set in rrsets {
+        for data in &set.data {
+            message.add_update(Record::from_rdata(set.name.clone(), set.ttl, data.clone()));
+        }
+    }
+    message
 }
 
 /// An update that changes nothing whatever stands there: one prerequisite, and no update.

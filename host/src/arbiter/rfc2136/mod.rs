@@ -1,6 +1,7 @@
 //! Any primary that takes RFC 2136 updates: a record is replaced by one signed UPDATE whose prerequisite is the exact
 //! RRset that was read, so a round has exactly one winner, and no UPDATE is ever sent twice.
 
+mod account;
 mod answer;
 mod connection;
 mod message;
@@ -14,8 +15,10 @@ use hickory_proto::rr::rdata::tsig::TsigError;
 use hickory_proto::rr::{Name, TSigner};
 use rand::Rng as _;
 
+use self::account::ZoneAccount;
 use self::answer::{Asked, Signed};
 use self::connection::{Answered, Failure, Server};
+use super::account::Account;
 use super::clock::Clock;
 pub use super::options::Invalid;
 use super::options::{absolute, bare, checked, within_limits};
@@ -83,6 +86,7 @@ impl Rfc2136 {
             place: options.server.clone(),
             record: checked(&options.record, &zone)?,
             zone,
+            kinds: "TXT".to_owned(),
             key: bare(options.key.name()),
             algorithm: options.key.algorithm().name(),
         };
@@ -106,11 +110,22 @@ impl Rfc2136 {
     /// It is signed here and not by the connection, which hides what an answer says that it cannot verify. The connection
     /// gives the message another id later; the signature keeps ours, as in an update that a secondary forwards (RFC 8945,
     /// section 4.2).
-    async fn exchange(&self, mut request: Message, signer: &TSigner, at: u64) -> Result<Judged, Failure> {
+    async fn exchange(&self, request: Message, signer: &TSigner, at: u64) -> Result<Judged, Failure> {
+        self.exchange_if(request, signer, at, &|| true).await
+    }
+
+    /// The same, sent only if it may be at that moment.
+    async fn exchange_if(
+        &self,
+        mut request: Message,
+        signer: &TSigner,
+        at: u64,
+        may: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Judged, Failure> {
         let unsigned = |reason: &str| Failure::NotSent(format!("the request could not be signed: {reason}"));
         request.finalize(signer, at).map_err(|error| unsigned(&error.to_string()))?;
         let mac = request.signature().map(|signature| signature.data.mac.clone()).ok_or_else(|| unsigned("no MAC"))?;
-        let Answered { answer, sent_ms, received_ms } = self.server.exchange(&request).await?;
+        let Answered { answer, sent_ms, received_ms } = self.server.exchange(&request, may).await?;
         let verdict = Signed::check(&answer, signer, &mac);
         // The time that we signed at may be ours, repeated.
         if let Signed::Well { second } = verdict
@@ -243,7 +258,7 @@ impl Arbiter for Rfc2136 {
         };
         match self.update(update).await {
             Ok(judged) => answer::of_update(&judged.answer, &judged.signed, &[new], &self.asked),
-            Err(Failure::NotSent(reason)) => Err(self.unreachable(reason)),
+            Err(failure @ (Failure::NotSent(_) | Failure::Withdrawn)) => Err(self.unreachable(failure.to_string())),
             Err(failure @ (Failure::Lost { .. } | Failure::Silent(_))) => Ok(Replaced::Unknown(failure.to_string())),
         }
     }
@@ -254,6 +269,12 @@ impl Arbiter for Rfc2136 {
 
     fn place(&self) -> String {
         format!("{} at {}", bare(&self.asked.record), self.asked.place)
+    }
+
+    fn account(&self) -> Option<Arc<dyn Account>> {
+        let asked = Asked { record: self.asked.zone.clone(), ..self.asked.clone() };
+        let (server, clock) = (Arc::new(self.server.another()), Arc::clone(&self.clock));
+        Some(Arc::new(ZoneAccount(Self { server, clock, asked, key: self.key.clone(), ttl: self.ttl })))
     }
 
     fn clock(&self) -> Option<Arc<Clock>> {

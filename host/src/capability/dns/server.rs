@@ -56,6 +56,9 @@ impl Server {
         if name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
             return Err(wrong("it is no address".to_owned()));
         }
+        if name.contains('*') {
+            return Err(wrong("no server has a `*` in its name".to_owned()));
+        }
         Ok(Self::Named(name_from(name).map_err(wrong)?, port))
     }
 }

@@ -16,6 +16,8 @@ use super::super::output::WithHint as _;
 use super::super::signals::Signals;
 use super::project::Project;
 use super::{inspect, load};
+use crate::files;
+use crate::module::MAX_MODULE_BYTES;
 use crate::runtime::Engine;
 use tools::Tools;
 
@@ -60,10 +62,26 @@ pub(super) async fn make(project: &Project) -> anyhow::Result<()> {
         return Err(anyhow!("`{line}` ended well, and made no `{}`", output.display()))
             .hint("`output` in `job.toml` says what it makes");
     }
-    if output != module {
-        place(output, module).with_context(|| format!("the module `{}` cannot be put in place", module.display()))?;
+    let placing = || format!("the module `{}` cannot be put in place", module.display());
+    let bytes = complete(files::read(output, MAX_MODULE_BYTES).with_context(placing)?);
+    place(&bytes, module).with_context(placing)
+}
+
+/// The types of the world `soloist:job/job`, as a custom section of a core module.
+const TYPES: &[u8] = include_bytes!("../../../../guest-sdk/go/job.section");
+
+/// A module as an agent takes it. The linkers of Go and Zig leave out what a core module's functions are, which makes no
+/// component of it: it is put behind.
+fn complete(mut bytes: Vec<u8>) -> Vec<u8> {
+    const CORE: &[u8] = b"\0asm\x01\0\0\0";
+    const SECTION: &[u8] = b"component-type";
+    // A preview 1 command is complete without.
+    const COMMAND: &[u8] = b"\x06_start";
+    let has = |wanted: &[u8]| bytes.windows(wanted.len()).any(|window| window == wanted);
+    if bytes.starts_with(CORE) && !has(SECTION) && !has(COMMAND) {
+        bytes.extend_from_slice(TYPES);
     }
-    Ok(())
+    bytes
 }
 
 /// A command with all that it has started: ended when nobody waits for it any more.
@@ -93,14 +111,13 @@ fn start(project: &Project, tools: &Tools) -> anyhow::Result<Child> {
 }
 
 /// Puts a file in place by renaming, so that an agent that follows it sees one change; none if it is the same.
-fn place(from: &Path, to: &Path) -> io::Result<()> {
-    let bytes = fs::read(from)?;
+fn place(bytes: &[u8], to: &Path) -> io::Result<()> {
     if fs::read(to).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".module-").tempfile_in(folder)?;
-    io::Write::write_all(&mut file, &bytes)?;
+    io::Write::write_all(&mut file, bytes)?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
@@ -126,6 +143,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         make(&project(folder.path(), "printf made >out/a.wasm")).await.unwrap();
         assert_eq!(fs::read(folder.path().join("a.wasm")).unwrap(), b"made");
+    }
+
+    #[test]
+    fn a_core_module_gets_its_types_once_and_nothing_else_does() {
+        let core = wat::parse_str("(module (func (export \"run\")))").unwrap();
+        let whole = complete(core.clone());
+        assert_eq!(whole, [&core, TYPES].concat());
+        assert_eq!(complete(whole.clone()), whole);
+        for other in ["(component)", "(module (func (export \"_start\")))"] {
+            let bytes = wat::parse_str(other).unwrap();
+            assert_eq!(complete(bytes.clone()), bytes, "{other}");
+        }
     }
 
     #[tokio::test]

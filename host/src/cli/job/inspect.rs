@@ -13,7 +13,8 @@ use crate::runtime::{Engine, Import, Module, is_wasi};
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The module: a component, a core module with WIT, a WASI preview 1 command, or the text of one.
+    /// The module: a component, a core module with WIT, a WASI preview 1 command, or the text of one; a file, `https://…`,
+    /// `oci://REGISTRY/NAME:TAG` or `dns:NAME`.
     #[arg(value_name = "MODULE")]
     file: PathBuf,
     /// Print one JSON object.

@@ -14,6 +14,7 @@ use super::super::output::{self, Hint, WithHint};
 use super::super::signals::Signals;
 use super::load;
 use super::project::Project;
+use crate::agent;
 use crate::capability::slack::SlackConfig;
 use crate::capability::{Granted, Grants, Services, ServicesConfig, dns, http, slack};
 use crate::config::Config;
@@ -38,7 +39,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
     /// Run it as a job of this configuration: with its grants, settings and limits.
-    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["grant_http", "grant_slack", "grant_dns", "slack_token_env"])]
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["grant_http", "grant_slack", "grant_dns", "grant", "slack_token_env"])]
     config: Option<PathBuf>,
     /// Allow HTTP requests to this origin: `https://api.example.com`, `http://127.0.0.1:8080`. Repeatable.
     #[arg(long, value_name = "ORIGIN")]
@@ -46,6 +47,9 @@ pub struct Args {
     /// Allow messages to this Slack channel: `#ops`. Repeatable.
     #[arg(long, value_name = "CHANNEL")]
     grant_slack: Vec<String>,
+    /// A grant as it stands under `[job.NAME.grants]`: `--grant 'dns = ["example.com"]'`. Repeatable.
+    #[arg(long, value_name = "TOML")]
+    grant: Vec<String>,
     /// Allow questions to the DNS for this name: `example.com`, `*.example.com`, `*`. Repeatable.
     #[arg(long, value_name = "NAME")]
     grant_dns: Vec<String>,
@@ -170,7 +174,11 @@ pub(super) async fn try_once(
     once(what.module(), job, cancel, format).await.map_err(|error| match (&args.config, error.downcast_ref()) {
         (None, Some(missing @ LoadError::NotGranted { line, .. })) => {
             let grant = line.split(' ').next().unwrap_or_default();
-            let hint = format!("{}, or grant it here with `--grant-{grant}`", missing.hint().unwrap_or_default());
+            let flag = match grant {
+                "http" | "slack" | "dns" => format!("--grant-{grant}"),
+                _ => format!("--grant '{line}'"),
+            };
+            let hint = format!("{}, or grant it here with `{flag}`", missing.hint().unwrap_or_default());
             error.context(Hint::new(hint))
         }
         _ => error,
@@ -189,10 +197,14 @@ fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
                 .hint(format!("name one with `--job`: `{}`", names.join("`, `")));
         }
     };
+    let services = Services::new(&config.services, &config.base)?;
+    if job.grants.dns_update.is_some() {
+        services.set_zone(agent::zone(&config, &agent::arbiters(&config)?));
+    }
     Ok(Job {
         name: job.name.clone(),
         grants: job.grants.clone(),
-        services: Services::new(&config.services, &config.base)?,
+        services,
         settings: job.settings.as_ref().clone(),
         invocation: Arc::clone(&job.invocation),
         limits: job.limits.clone(),
@@ -203,12 +215,13 @@ fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
 
 /// The job that the flags describe; its settings are still to be added.
 fn described(what: &What, args: &Args) -> anyhow::Result<Job> {
-    let grants = Grants {
-        http: granted(&args.grant_http, |origins| http::Grant::of(origins).map_err(Into::into))?,
-        slack: granted(&args.grant_slack, |channels| slack::Grant::of(channels).map_err(|error| anyhow!(error)))?,
-        dns: granted(&args.grant_dns, |names| dns::Grant::of(names).map_err(|error| anyhow!(error)))?,
-        ..Grants::default()
-    };
+    let given: Grants = toml::from_str(&args.grant.join("\n"))
+        .map_err(|error| anyhow!("`--grant` is no grant: {}", error.message()))
+        .hint("write it as under `[job.NAME.grants]`: `--grant 'dns = [\"example.com\"]'`")?;
+    let http = granted(&args.grant_http, |origins| http::Grant::of(origins).map_err(Into::into))?;
+    let slack = granted(&args.grant_slack, |channels| slack::Grant::of(channels).map_err(|error| anyhow!(error)))?;
+    let dns = granted(&args.grant_dns, |names| dns::Grant::of(names).map_err(|error| anyhow!(error)))?;
+    let grants = Grants { http: http.or(given.http), slack: slack.or(given.slack), dns: dns.or(given.dns), ..given };
     let slack = SlackConfig { token_env: args.slack_token_env.clone(), ..SlackConfig::default() };
     let services = Services::new(&ServicesConfig { slack, ..ServicesConfig::default() }, Path::new("."))?;
     Ok(Job {
@@ -263,6 +276,7 @@ pub async fn once(file: &Path, job: Job, cancel: CancellationToken, format: LogF
         invocation: job.invocation,
         limits: job.limits,
     };
+    tracing::debug!(job = job.name, "the run begins");
     let running = runtime::run(&prepared, request);
     tokio::pin!(running);
     let report = tokio::select! {

@@ -11,11 +11,14 @@ use crate::agent;
 use crate::config::Job;
 use crate::dns::query::Answer;
 use crate::round::contender::{Now, Rules, is_wanted, readable};
-use crate::round::{Form, Outcome, Record, Seal, Sealed, State, Unopened, Unreadable};
+use crate::round::{Data, Form, Outcome, Record, Seal, Sealed, State, Unopened, Unreadable};
 use crate::runtime::clean;
 
 /// How long after its timer a record may stand still before that is called overdue, in seconds.
 const SLACK: u64 = 5;
+
+/// As much of a job's state is shown to people, in bytes.
+const MAX_STATE: usize = 100;
 
 /// The longest line for people, in bytes.
 const MAX_LINE: usize = 1000;
@@ -133,7 +136,7 @@ impl<'a> View<'a> {
         }
         lines.extend(self.seal_lines());
         if self.condition() == Condition::Overdue {
-            lines.push(format!("  hint      {OVERDUE}"));
+            lines.push(format!("  hint      {}", self.why_overdue()));
         }
         for answer in self.answers {
             let ms = answer.elapsed.as_millis();
@@ -156,6 +159,14 @@ impl<'a> View<'a> {
         }
         // A record's text is anybody's: it must not drive a terminal.
         lines.iter().map(|line| clean(line, MAX_LINE)).collect()
+    }
+
+    fn why_overdue(&self) -> String {
+        let is_bound = self.job.is_some_and(|job| job.rules.same_module);
+        match self.record.as_ref().ok().and_then(Record::wanted).filter(|_| is_bound) {
+            Some(wanted) => format!("no agent has taken it: does one that runs hold the module sha256 {wanted}…?"),
+            None => OVERDUE.to_owned(),
+        }
     }
 
     /// How the record is sealed; and what it says, where that could not be checked.
@@ -198,6 +209,13 @@ impl<'a> View<'a> {
         }
         if let Some(module) = &record.module {
             lines.push(format!("  module    sha256 {module}…"));
+        }
+        if let Some(wanted) = record.wanted.as_ref().filter(|wanted| record.module.as_ref() != Some(wanted)) {
+            let ran = if record.module.is_some() { ", and another one ran last" } else { "" };
+            lines.push(format!("  wanted    sha256 {wanted}…{ran}"));
+        }
+        if let Some(data) = &record.data {
+            lines.push(format!("  state     {}", clean(data.as_str(), MAX_STATE)));
         }
         if let Some(reason) = &record.paused {
             let reason = if reason.is_empty() { "no reason was given" } else { reason };
@@ -258,6 +276,8 @@ impl<'a> View<'a> {
                 "attempt": record.fence.map(|fence| fence.attempt),
                 "module": record.module,
             })),
+            "wanted_module": record.and_then(Record::wanted),
+            "state": record.and_then(|record| record.data.as_ref()).map(Data::as_str),
             "outcome": record.and_then(|record| record.outcome.as_ref()).map(Outcome::code),
             "running": running.map(|record| json!({ "by": record.id, "lease_until": record.timer })),
             "paused": record.and_then(|record| record.paused.as_deref()),

@@ -92,6 +92,7 @@ pub(in crate::config) fn job(
             .filter(|bytes| (1 << 16..=4 << 30).contains(bytes))
             .ok_or_else(|| invalid(&place("memory"), format!("{bytes} bytes are not from 64KiB to 4GiB")))?;
     }
+    super::grants::within_zone(&name, &raw.grants, arbiter)?;
     let module = Source::parse(&raw.module, base)
         .map_err(|error| invalid(&place("module"), error.to_string()).hint(error.hint()))?;
     let trust = Trust::new(&raw.sha256.0, &raw.minisign.0)

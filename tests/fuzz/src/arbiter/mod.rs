@@ -10,6 +10,9 @@ mod options;
 pub mod presentation;
 pub mod rfc2136;
 #[allow(dead_code, reason = "not every part of it is fuzzed")]
+#[path = "../../../../host/src/arbiter/rrset.rs"]
+mod rrset;
+#[allow(dead_code, reason = "not every part of it is fuzzed")]
 #[path = "../../../../host/src/arbiter/tsig.rs"]
 pub mod tsig;
 

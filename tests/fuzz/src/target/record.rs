@@ -1,7 +1,7 @@
 //! Any bytes as a TXT value: what decodes is within its limits, and comes back from its own encoding as it was.
 
 use crate::round::{
-    MAX_ATTEMPT, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_RECORD_BYTES, MAX_TIME, Observation, Record,
+    MAX_ATTEMPT, MAX_DATA_BYTES, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_RECORD_BYTES, MAX_TIME, Observation, Record,
     Revision, State, Unreadable,
 };
 
@@ -40,6 +40,8 @@ fn check(record: &Record) {
     assert!(record.returned <= record.fence.map_or(0, |fence| fence.attempt));
     assert!(record.state == State::Idle || record.fence.is_some());
     assert!(record.paused.as_ref().is_none_or(|reason| reason.len() <= MAX_REASON_BYTES && plain(reason)));
+    let data = |data: &crate::round::Data| serde_json::Value::from(data.as_str()).to_string().len();
+    assert!(record.data.as_ref().is_none_or(|text| data(text) <= MAX_DATA_BYTES));
     let extra = serde_json::Value::Object(record.extra.clone()).to_string();
     assert!(record.extra.is_empty() || extra.len() <= MAX_EXTRA_BYTES);
 }

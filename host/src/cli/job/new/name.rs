@@ -103,7 +103,7 @@ pub(super) fn check(name: &str, language: Language) -> Result<(), String> {
         Language::Python | Language::Go | Language::C | Language::Zig => &[],
     };
     if reserved.contains(&name) {
-        return Err(format!("no package in {} can be called so", language.facts().title));
+        return Err(format!("a package in {} cannot be called so", language.facts().title));
     }
     Ok(())
 }

@@ -26,7 +26,8 @@ impl Judge {
     /// The judge of answers about `record` in `zone`, both absolute and in lower case.
     pub fn new(zone: Name, record: Name, key: Key) -> Self {
         let (place, algorithm) = ("192.0.2.1:53".to_owned(), key.algorithm().name());
-        Self { asked: Asked { place, zone, record, key: bare(key.name()), algorithm }, key }
+        let kinds = "TXT".to_owned();
+        Self { asked: Asked { place, zone, record, kinds, key: bare(key.name()), algorithm }, key }
     }
 
     /// What stands at the name, by the answer to a query that was signed with this MAC.

@@ -9,8 +9,10 @@ use crate::round::contender::steer::Steer;
 use crate::round::{Fence, Form, Outcome, Record, State};
 use crate::target::seal;
 
-const KEYS: [&str; 14] = ["id", "timer", "timerold", "r", "a", "f", "s", "o", "m", "p", "t", "n", "h", "entryid"];
-const VALUES: [&str; 22] = [
+const KEYS: [&str; 16] =
+    ["id", "timer", "timerold", "r", "a", "f", "s", "o", "m", "w", "d", "p", "t", "n", "h", "entryid"];
+const VALUES: [&str; 23] = [
+    "\"ba9876543210\"",
     "\"run\"",
     "\"once\"",
     "\"retry\"",
@@ -113,9 +115,10 @@ fn time(u: &mut Unstructured<'_>, now: Now) -> Result<String> {
 }
 
 fn steer(u: &mut Unstructured<'_>, zone: &mut Zone, watched: &mut Watched, now: Now) -> Result<()> {
-    let steer = match u.int_in_range(0..=2)? {
+    let steer = match u.int_in_range(0..=3)? {
         0 => Steer::Pause { reason: "why".to_owned() },
         1 => Steer::Resume,
+        2 => Steer::Module { wanted: "ba9876543210".to_owned() },
         _ => Steer::Trigger,
     };
     let rules = watched.rules();

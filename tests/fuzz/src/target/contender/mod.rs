@@ -10,8 +10,8 @@ use arbitrary::{Arbitrary as _, Result, Unstructured};
 
 use self::watch::{Asked, Watched};
 use self::zone::Zone;
-use crate::round::contender::{Event, Missed, Now};
-use crate::round::{MAX_TIME, Observation, Outcome, Record, Replaced};
+use crate::round::contender::{Ended, Event, Missed, Now};
+use crate::round::{Change, Data, MAX_TIME, Observation, Outcome, Record, Replaced};
 
 /// The most that happens in one input.
 const MOST_STEPS: usize = 500;
@@ -69,7 +69,14 @@ impl World {
             10 => hand::any(u, &mut self.zone, &mut self.watched, self.now)?,
             11 => hand::rival(u, &mut self.zone, &mut self.watched, self.now)?,
             12 => self.zone.apply_late(),
-            13 => self.end(outcome(u)?),
+            13 => {
+                let change = match u.int_in_range(0..=2)? {
+                    0 => Change::Nothing,
+                    1 => Change::To(None),
+                    _ => Change::To(Data::new("left".to_owned()).ok()),
+                };
+                self.end(Ended { outcome: outcome(u)?, change });
+            }
             14 => {
                 let module = bool::arbitrary(u)?.then(|| "0123456789ab".to_owned());
                 self.watched.handle(self.now, Event::Module(module));
@@ -95,9 +102,9 @@ impl World {
         }
     }
 
-    fn end(&mut self, outcome: Outcome) {
+    fn end(&mut self, ended: Ended) {
         if self.watched.is_running() {
-            self.watched.handle(self.now, Event::Ended(outcome));
+            self.watched.handle(self.now, Event::Ended(ended));
         }
     }
 
@@ -195,7 +202,7 @@ impl World {
             if self.watched.is_asking() {
                 self.answer_truly();
             } else if self.watched.is_running() {
-                self.end(Outcome::Ok);
+                self.end(Outcome::Ok.into());
             } else {
                 self.pass_to_timeout();
             }

@@ -38,6 +38,7 @@ fn unsealed(u: &mut Unstructured<'_>) -> Result<Rules> {
         missed,
         start_deadline_ms: bool::arbitrary(u)?.then_some(u.int_in_range(1_000..=86_400_000)?),
         settle: u.ratio(1, 4)?.then_some(settle),
+        same_module: u.ratio(1, 4)?,
         attempts: if delivery == Delivery::AtMostOnce { 1 } else { u.int_in_range(1..=100)? },
         backoff: Backoff { base_ms: backoff_ms, cap_ms: backoff_ms.max(60_000) },
         spread_ms: if u.ratio(1, 2)? { 50 } else { u.int_in_range(0..=60_000)? },

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::round::contender::{Action, Contender, Event, Now, Rules, readable};
-use crate::round::{Fence, MAX_RECORD_BYTES, Observation, Record, Replaced, Revision, Sealed, State};
+use crate::round::{Change, Data, Fence, MAX_RECORD_BYTES, Observation, Outcome, Record, Replaced, Revision, Sealed, State};
 
 /// The contender's own id.
 pub(super) const ME: &str = "me";
@@ -50,6 +50,9 @@ pub(super) struct Watched {
     /// The run under way and the end of its lease, on the monotonic clock.
     run: Option<(Fence, u64)>,
     last: Option<Fence>,
+    /// What the last run that went well, and changed the job's text, left.
+    left: Option<(Fence, Option<Data>)>,
+    module: Option<String>,
     starts: u32,
     is_stopped: bool,
     is_done: bool,
@@ -71,6 +74,8 @@ impl Watched {
             newest: 0,
             run: None,
             last: None,
+            left: None,
+            module: Some("0123456789ab".to_owned()),
             starts: 0,
             is_stopped: false,
             is_done: false,
@@ -139,7 +144,13 @@ impl Watched {
                     self.bids.get_mut(value).expect("it was asked for").is_known = true;
                 }
             }
-            Event::Ended(_) => self.run = None,
+            Event::Ended(ended) => {
+                let fence = self.run.take().map(|(fence, _)| fence);
+                if let (Some(fence), Outcome::Ok, Change::To(data)) = (fence, &ended.outcome, &ended.change) {
+                    self.left = Some((fence, data.clone()));
+                }
+            }
+            Event::Module(module) => self.module.clone_from(module),
             Event::Stop | Event::GiveBack => self.is_stopped = true,
             _ => {}
         }
@@ -229,6 +240,8 @@ impl Watched {
         assert_eq!(self.seal(record), value, "what is written is sealed");
         if let Some(old) = &old {
             assert_eq!(old.extra, record.extra, "the fields of others are kept");
+            assert_eq!(old.wanted, record.wanted, "what an operator wants is kept");
+            self.check_data(old, record);
         } else {
             assert!(!record.state.is_running(), "a claim is made over a record");
         }
@@ -237,6 +250,17 @@ impl Watched {
         }
         let (record, asked_ms) = (record.clone(), self.now.mono_ms);
         self.bids.entry(value.to_vec()).or_insert(Bid { record, asked_ms, is_known: false, reads: 0 });
+    }
+
+    /// The job's text is changed by the end of a run that went well alone, and to what that run left.
+    fn check_data(&self, old: &Record, record: &Record) {
+        if old.data == record.data {
+            return;
+        }
+        let is_end = old.id == ME && old.state.is_running() && !record.state.is_running() && old.fence == record.fence;
+        let left = record.fence.map(|fence| (fence, record.data.clone()));
+        assert!(is_end && record.outcome == Some(Outcome::Ok), "not the end of a good run: {old:?}, {record:?}");
+        assert_eq!(left, self.left, "another text than the run left");
     }
 
     /// What is asked for the first time, and so was decided upon just now.
@@ -254,6 +278,10 @@ impl Watched {
         assert!(old.timer <= seconds && is_due, "a claim is made too early: {old:?}, {record:?}");
         assert!(old.paused.is_none() || old.triggered, "a claim is made during a pause");
         assert!(!self.is_stopped, "a claim is made after the stop");
+        if self.rules.same_module {
+            let module = self.module.as_deref();
+            assert!(old.wanted().is_none_or(|wanted| Some(wanted) == module), "a claim with another module: {old:?}");
+        }
     }
 
     fn check_start(&mut self, fence: Fence, lease_until_ms: u64) {

@@ -1,0 +1,269 @@
+//! What agents keep, and what they compile in a process of their own: a restart costs nothing, what was tampered with is never
+//! run, and no module takes an agent down or delays a round.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::get;
+use rustix::process::{Pid, Signal, kill_process};
+use soloist::arbiter::tsig::{Algorithm, Key};
+use soloist::runtime::Engine;
+use soloist_tests::agents::{Event, Fleet, eventually, now_ms};
+use soloist_tests::guest::{slow_to_compile, wat};
+use soloist_tests::scene::record;
+use soloist_tests::served::Served;
+use soloist_tests::servers::ZONE;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// How long something may take that takes seconds: far longer.
+const LONG: Duration = Duration::from_secs(180);
+
+/// A DNS server, and agents with one job, `job`, whose module is `job.wat`.
+struct Stage {
+    fleet: Fleet,
+    _dns: Served,
+    _data: TempDir,
+}
+
+impl Stage {
+    /// `tables` are beside `[job.job]`.
+    fn new(tables: &str) -> Self {
+        Self::of("job.wat", tables)
+    }
+
+    fn of(module: &str, tables: &str) -> Self {
+        let key = Key::generate("soloist", Algorithm::HmacSha256).expect("a key's name");
+        let data = tempfile::tempdir().expect("a directory");
+        let dns = Served::start(ZONE, &key, data.path());
+        let job = format!("[job.job]\nrecord = \"{}\"\nevery = \"1s\"\nmodule = \"{module}\"\n", record("job"));
+        let fleet = Fleet::new(dns.addr, &key, &format!("{tables}\n{job}"));
+        let stage = Self { fleet, _dns: dns, _data: data };
+        stage.put(&wat("ok.wat"));
+        stage
+    }
+
+    /// Puts a complete module in the place of the one before.
+    fn put(&self, module: &str) {
+        fs::write(self.fleet.path("new"), module).expect("a file");
+        fs::rename(self.fleet.path("new"), self.fleet.path("job.wat")).expect("a rename");
+    }
+
+    fn said(&self, agent: &str, is_it: impl Fn(&Event) -> bool) -> Vec<Event> {
+        self.fleet.log().all(|event| event.agent == agent && is_it(event))
+    }
+
+    async fn runs(&self, agent: &str) -> Event {
+        let runs = || self.said(agent, |event| event.kind() == "ran" && event.text("outcome") == "ok");
+        let before = runs().len();
+        eventually(&format!("`{agent}` runs its job"), LONG, async || runs().into_iter().nth(before)).await
+    }
+
+    async fn refused(&self, agent: &str) -> Event {
+        let refused = || self.said(agent, |event| event.kind() == "refused").pop();
+        eventually(&format!("`{agent}` refuses the module"), LONG, async || refused()).await
+    }
+
+    /// The files of the store in this folder.
+    fn kept(&self, folder: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.fleet.path("cache/soloist").join(folder)).expect("there is a store");
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    }
+}
+
+/// What an agent says of a store.
+fn of_the_store(event: &Event, what: &str) -> bool {
+    event.kind() == "store" && event.text("message").contains(what)
+}
+
+/// The compiler that an agent has started, while it works.
+fn compiler_of(agent: u32) -> Option<i32> {
+    let processes =
+        fs::read_dir("/proc").expect("Linux").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    processes.into_iter().find(|pid: &i32| {
+        let file = |name| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let parent = file("stat").rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
+        parent == Some(agent) && file("cmdline").split('\0').nth(1) == Some("compile")
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_is_compiled_once_for_all_agents_of_a_machine() {
+    let mut stage = Stage::new("");
+    stage.fleet.start_all(&["alto"]).await;
+    stage.runs("alto").await;
+    let found = |event: &Event| of_the_store(event, "was compiled before");
+    assert!(stage.said("alto", found).is_empty());
+    assert_eq!((stage.kept("modules").len(), stage.kept("compiled").len()), (1, 1));
+    // Beside the first one, and after it.
+    stage.fleet.start_all(&["bass"]).await;
+    assert_eq!(stage.said("bass", found).len(), 1);
+    stage.fleet.kill("alto");
+    stage.fleet.kill("bass");
+    stage.fleet.start_all(&["cello"]).await;
+    assert_eq!(stage.said("cello", found).len(), 1);
+    stage.runs("cello").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn machine_code_that_was_not_made_here_is_never_loaded() {
+    let mut stage = Stage::new("");
+    stage.fleet.start_all(&["first"]).await;
+    stage.fleet.kill("first");
+    let path = stage.kept("compiled").remove(0);
+    let good = fs::read(&path).expect("an entry");
+    // What wasmtime itself would load without a word; and one bit of the real one, in the code.
+    let engine = Engine::new().expect("an engine");
+    let forged = engine.wasmtime().precompile_component(wat("log.wat").as_bytes()).expect("it compiles");
+    let mut damaged = good.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    for (agent, content) in [("forged", forged), ("damaged", damaged), ("cut", good[..middle].to_vec())] {
+        fs::write(&path, &content).expect("it can be written");
+        stage.fleet.start_all(&[agent]).await;
+        let removed = stage.said(agent, |event| of_the_store(event, "it is not as it was written here"));
+        assert_eq!(removed.len(), 1, "{agent}");
+        let summary = stage.runs(agent).await;
+        assert_eq!(summary.text("summary"), "all is well", "{agent}");
+        assert_ne!(fs::read(&path).expect("it was made anew"), content, "{agent}");
+        stage.fleet.kill(agent);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_had_costs_a_warning() {
+    let mut stage = Stage::new("[store]\npath = \"file/store\"\n");
+    fs::write(stage.fleet.path("file"), "no folder").expect("a file");
+    stage.fleet.start_all(&["alto"]).await;
+    stage.runs("alto").await;
+    let warned = stage.said("alto", |event| event.kind() == "store" && event.text("level") == "WARN");
+    assert_eq!(warned.len(), 1, "{warned:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_takes_too_much_to_compile_is_refused_and_the_rounds_go_on() {
+    for (limit, reason) in [
+        ("memory = \"64MiB\"", "takes more than 64 MiB of memory"),
+        ("time = \"1s\"", "takes longer than 1s of one processor's time"),
+    ] {
+        let mut stage = Stage::new(&format!("[compiler]\n{limit}\n"));
+        stage.fleet.start_all(&["alto"]).await;
+        stage.put(&slow_to_compile(8000, 1000));
+        let refused = stage.refused("alto").await;
+        assert!(refused.text("reason").contains(reason), "{}", refused.said);
+        assert!(refused.text("reason").contains("under `[compiler]`"), "{}", refused.said);
+        assert_eq!(stage.runs("alto").await.text("summary"), "all is well");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compiler_that_is_killed_is_a_refusal_and_one_whose_agent_is_killed_ends() {
+    let mut stage = Stage::new("");
+    stage.fleet.start_all(&["alto"]).await;
+    let agent = stage.fleet.pid("alto");
+    stage.put(&slow_to_compile(8000, 1000));
+    let compiler = eventually("the compiler is at work", LONG, async || compiler_of(agent)).await;
+    // It has a low priority, and nothing of the agent's environment.
+    let nice = |pid: i32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(16)?.parse::<i32>().ok())
+    };
+    eventually("it has made itself nice", LONG, async || (nice(compiler) == Some(10)).then_some(())).await;
+    let environment = fs::read(format!("/proc/{compiler}/environ")).expect("it still works");
+    assert!(environment.is_empty(), "{}", String::from_utf8_lossy(&environment));
+    kill_process(Pid::from_raw(compiler).expect("an id"), Signal::KILL).expect("it still works");
+    let refused = stage.refused("alto").await;
+    assert!(refused.text("reason").contains("it was killed"), "{}", refused.said);
+    stage.runs("alto").await;
+
+    // Another module, as the one before is known to be refused.
+    stage.put(&format!(";; another\n{}", slow_to_compile(8000, 1000)));
+    let compiler = eventually("the compiler is at work", LONG, async || compiler_of(agent)).await;
+    stage.fleet.kill("alto");
+    let is_gone = || !Path::new(&format!("/proc/{compiler}/cmdline")).exists() || is_ended(compiler);
+    eventually("the compiler ends with its agent", Duration::from_secs(30), async || is_gone().then_some(())).await;
+}
+
+/// A server of one module, until it is dropped.
+struct Web(tokio::task::JoinHandle<()>);
+
+impl Web {
+    async fn start(address: SocketAddr, module: String) -> (Self, SocketAddr) {
+        // Where it was started before, connections of then may still be closing.
+        let listener = eventually("the address is free", LONG, async || TcpListener::bind(address).await.ok()).await;
+        let address = listener.local_addr().expect("it is bound");
+        let router = Router::new().route("/job.wat", get(move || async move { module }));
+        (Self(tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") })), address)
+    }
+}
+
+impl Drop for Web {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_without_network_runs_the_last_good_module_and_swaps_when_its_source_is_back() {
+    let (web, address) = Web::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), wat("ok.wat")).await;
+    let mut stage = Stage::of(&format!("http://{address}/job.wat"), "");
+    stage.fleet.start_all(&["alto"]).await;
+    assert_eq!(stage.runs("alto").await.text("summary"), "all is well");
+    // It is noted beside the rounds, so perhaps not yet.
+    eventually("the module is noted", LONG, async || stage.kept("last").pop()).await;
+    stage.fleet.kill("alto");
+    drop(web);
+
+    stage.fleet.start_all(&["bass"]).await;
+    let swapped = stage.said("bass", |event| event.kind() == "swapped");
+    assert!(swapped.len() == 1 && swapped[0].said["kept"] == true, "{swapped:?}");
+    assert!(swapped[0].text("message").contains("the last good one"), "{swapped:?}");
+    assert_eq!(stage.runs("bass").await.text("summary"), "all is well");
+
+    let (_web, _) = Web::start(address, wat("ok.wat").replace("all is well", "all is back")).await;
+    eventually("the new one is there", LONG, async || {
+        (stage.runs("bass").await.text("summary") == "all is back").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_starts_at_a_bad_module_keeps_to_the_last_good_one() {
+    let mut stage = Stage::new("");
+    stage.fleet.start_all(&["alto"]).await;
+    stage.runs("alto").await;
+    eventually("the module is noted", LONG, async || stage.kept("last").pop()).await;
+    stage.fleet.kill("alto");
+    stage.put("<!doctype html><title>404</title>");
+    stage.fleet.start_all(&["bass"]).await;
+    assert_eq!(stage.runs("bass").await.text("summary"), "all is well");
+    assert!(stage.refused("bass").await.text("reason").contains("it is an HTML page"));
+}
+
+/// Whether a process has ended, and waits for its parent to notice.
+fn is_ended(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| stat.rsplit(')').next().unwrap_or_default().starts_with(" Z"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_round_is_on_time_while_a_module_is_compiled() {
+    let mut stage = Stage::new("");
+    stage.fleet.start_all(&["alto"]).await;
+    stage.runs("alto").await;
+    let agent = stage.fleet.pid("alto");
+    stage.put(&slow_to_compile(3000, 500));
+    eventually("the compiler is at work", LONG, async || compiler_of(agent)).await;
+    let (begun_ms, begun) = (now_ms(), Instant::now());
+    let swapped = || stage.said("alto", |event| event.kind() == "swapped").len() == 2;
+    eventually("the new module is there", LONG, async || swapped().then_some(())).await;
+    let rounds = stage.said("alto", |event| event.kind() == "won" && event.at_ms > begun_ms);
+    let seconds = begun.elapsed().as_secs();
+    assert!(rounds.len() as u64 + 1 >= seconds, "{} rounds in {seconds} s", rounds.len());
+    let late: Vec<u64> = rounds.iter().map(|event| event.number("late_ms")).filter(|late| *late >= 1000).collect();
+    assert!(late.is_empty(), "late by {late:?} ms");
+}
