@@ -253,7 +253,7 @@ async fn a_load_gives_way_to_everything_else() {
         fields.split(' ').nth(16).unwrap().parse::<i32>().unwrap()
     };
     let here = nice();
-    let slot = Slot::start(origin(path.to_str().unwrap()), Arc::new(move |_| Ok(nice())));
+    let slot = Slot::start(origin(path.to_str().unwrap()), Arc::new(move |_| Ok(nice())), None);
     until_true("a load", || slot.current().is_some()).await;
     assert_eq!(slot.current().unwrap().value, (here + 10).min(19));
     assert_eq!(nice(), here, "only the loading thread is nicer");

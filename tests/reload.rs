@@ -224,3 +224,29 @@ async fn an_agent_that_is_stopping_takes_nothing_new() {
     assert!(stage.ids("two").is_empty());
     assert_eq!(stage.events("finished", "one").len(), stage.events("won", "one").len());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_settings_and_the_schedule_can_change() {
+    let one = job("one", "short.wat", "");
+    let stage = Stage::with(&one).await;
+    std::fs::write(stage.fleet.path("fetch.wat"), include_str!("wat/fetch.wat")).unwrap();
+    // Nobody listens there: that it is asked is all that counts.
+    let settings = "[job.two.config]\nurl = \"http://127.0.0.1:9/\"\n";
+    stage.put(&stage.text(&(one.clone() + &job("two", "fetch.wat", settings))));
+    let refused = stage.more("refused", "two", 1).await;
+    assert!(refused.text("reason").contains("http = ["), "{}", refused.text("reason"));
+    let grants = format!("[job.two.grants]\nhttp = [\"http://127.0.0.1:9\"]\n{settings}");
+    stage.put(&stage.text(&(one.clone() + &job("two", "fetch.wat", &grants))));
+    let ran = stage.more("ran", "two", 1).await;
+    assert_eq!(ran.text("outcome"), "error", "{}", ran.said);
+    let every = |text: String| text.replace("every = \"1s\"", "every = \"2s\"");
+    stage.put(&stage.text(&(one + &every(job("two", "fetch.wat", &grants)))));
+    eventually("it is exchanged", LONG, async || (stage.ids("two").len() == 3).then_some(())).await;
+    let before = stage.events("won", "two").len();
+    stage.more("finished", "two", 3).await;
+    let rounds: Vec<u64> =
+        stage.events("won", "two").iter().skip(before + 1).map(|event| event.number("round")).collect();
+    assert!(rounds.iter().all(|round| round % 2 == 0), "{rounds:?}");
+    assert_eq!(stage.ids("one").len(), 1);
+    stage.none_is_missing("one");
+}

@@ -3,9 +3,12 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use axum::Router;
+use axum::routing::get;
 use rustix::process::{Pid, Signal, kill_process};
 use soloist::arbiter::tsig::{Algorithm, Key};
 use soloist::runtime::Engine;
@@ -15,6 +18,7 @@ use soloist_tests::scene::record;
 use soloist_tests::served::Served;
 use soloist_tests::servers::ZONE;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 /// How long something may take that takes seconds: far longer.
 const LONG: Duration = Duration::from_secs(180);
@@ -29,10 +33,14 @@ struct Stage {
 impl Stage {
     /// `tables` are beside `[job.job]`.
     fn new(tables: &str) -> Self {
+        Self::of("job.wat", tables)
+    }
+
+    fn of(module: &str, tables: &str) -> Self {
         let key = Key::generate("soloist", Algorithm::HmacSha256).expect("a key's name");
         let data = tempfile::tempdir().expect("a directory");
         let dns = Served::start(ZONE, &key, data.path());
-        let job = format!("[job.job]\nrecord = \"{}\"\nevery = \"1s\"\nmodule = \"job.wat\"\n", record("job"));
+        let job = format!("[job.job]\nrecord = \"{}\"\nevery = \"1s\"\nmodule = \"{module}\"\n", record("job"));
         let fleet = Fleet::new(dns.addr, &key, &format!("{tables}\n{job}"));
         let stage = Self { fleet, _dns: dns, _data: data };
         stage.put(&wat("ok.wat"));
@@ -178,6 +186,62 @@ async fn a_compiler_that_is_killed_is_a_refusal_and_one_whose_agent_is_killed_en
     stage.fleet.kill("alto");
     let is_gone = || !Path::new(&format!("/proc/{compiler}/cmdline")).exists() || is_ended(compiler);
     eventually("the compiler ends with its agent", Duration::from_secs(30), async || is_gone().then_some(())).await;
+}
+
+/// A server of one module, until it is dropped.
+struct Web(tokio::task::JoinHandle<()>);
+
+impl Web {
+    async fn start(address: SocketAddr, module: String) -> (Self, SocketAddr) {
+        // Where it was started before, connections of then may still be closing.
+        let listener = eventually("the address is free", LONG, async || TcpListener::bind(address).await.ok()).await;
+        let address = listener.local_addr().expect("it is bound");
+        let router = Router::new().route("/job.wat", get(move || async move { module }));
+        (Self(tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves") })), address)
+    }
+}
+
+impl Drop for Web {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_without_network_runs_the_last_good_module_and_swaps_when_its_source_is_back() {
+    let (web, address) = Web::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), wat("ok.wat")).await;
+    let mut stage = Stage::of(&format!("http://{address}/job.wat"), "");
+    stage.fleet.start_all(&["alto"]).await;
+    assert_eq!(stage.runs("alto").await.text("summary"), "all is well");
+    // It is noted beside the rounds, so perhaps not yet.
+    eventually("the module is noted", LONG, async || stage.kept("last").pop()).await;
+    stage.fleet.kill("alto");
+    drop(web);
+
+    stage.fleet.start_all(&["bass"]).await;
+    let swapped = stage.said("bass", |event| event.kind() == "swapped");
+    assert!(swapped.len() == 1 && swapped[0].said["kept"] == true, "{swapped:?}");
+    assert!(swapped[0].text("message").contains("the last good one"), "{swapped:?}");
+    assert_eq!(stage.runs("bass").await.text("summary"), "all is well");
+
+    let (_web, _) = Web::start(address, wat("ok.wat").replace("all is well", "all is back")).await;
+    eventually("the new one is there", LONG, async || {
+        (stage.runs("bass").await.text("summary") == "all is back").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_starts_at_a_bad_module_keeps_to_the_last_good_one() {
+    let mut stage = Stage::new("");
+    stage.fleet.start_all(&["alto"]).await;
+    stage.runs("alto").await;
+    eventually("the module is noted", LONG, async || stage.kept("last").pop()).await;
+    stage.fleet.kill("alto");
+    stage.put("<!doctype html><title>404</title>");
+    stage.fleet.start_all(&["bass"]).await;
+    assert_eq!(stage.runs("bass").await.text("summary"), "all is well");
+    assert!(stage.refused("bass").await.text("reason").contains("it is an HTML page"));
 }
 
 /// Whether a process has ended, and waits for its parent to notice.

@@ -188,11 +188,11 @@ async fn a_thousand_swaps_lose_no_round_and_no_memory() {
     let (before, after) = (mean(&warm[..warm.len() / 4]), mean(&warm[warm.len() * 3 / 4..]));
     println!(
         "{swapped} swaps in {took:.1?}, {} rounds, none lost, late {median} ms in the median and {worst} ms at most; \
-         memory {:.1} MiB after {} swaps, {:.1} MiB at the end",
+         memory {} KiB after {} swaps, {} KiB at the end",
         late.len(),
-        before as f64 / 1048576.0,
+        before >> 10,
         SWAPS / 5,
-        after as f64 / 1048576.0,
+        after >> 10,
     );
     assert!(swapped >= SWAPS, "{swapped} swaps in {took:?}");
     assert!(worst < LATE, "a round began {worst} ms late");

@@ -35,6 +35,7 @@ fn the_configuration_in_the_readme_is_a_good_one() {
     let shell = Shell::new();
     shell.write("soloist.toml", format!("[agent]\n{}", lines.join("\n")));
     shell.write("slack.token", "xoxb-1");
+    shell.write("api.token", "a-token-of-23-characters");
     shell.write("ops.webhook", "https://hooks.slack.com/services/T/B/x");
     let made = shell.output(&["seal", "key", "--out", "soloist-seal.key"]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -203,8 +204,8 @@ fn a_value_of_another_kind_or_form_is_refused() {
             ("jobs/canary.wasm", "http://example.com/canary.wasm"),
             ("jobs/canary.wasm", "file:///canary.wasm"),
             ("https://api.example.com\"]", "api.example.com\"]"),
-            ("[\"#ops\"]", "[\"\"]"),
-            ("[\"#ops\"]", "\"#ops\""),
+            ("http = [\"https://api.example.com\"]", "slack = [\"\"]"),
+            ("http = [\"https://api.example.com\"]", "slack = \"#ops\""),
             ("/health\"", "/health\"\nratio = nan"),
             ("[arbiter]", "[arbiter"),
             ("attempts = 3", "attempts = 3\nattempts = 4"),

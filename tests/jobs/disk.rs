@@ -62,7 +62,7 @@ async fn answers_that_are_none_and_settings_that_are_wrong_are_named() {
     for (key, value, reason) in [
         ("warn", json!(100), "the setting `warn`"),
         ("machines", json!(["x"]), "the setting `machines`"),
-        ("machines", json!({"x": "https://example.com"}), "http = [\"https://example.com\"]"),
+        ("machines", json!({"x": "https://example.com"}), "write `http = ["),
         ("colour", json!("red"), "unknown setting `colour`"),
     ] {
         let mut bench = self::bench(&web).await;

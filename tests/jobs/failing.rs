@@ -71,7 +71,7 @@ async fn go_fails_clearly() {
         &[
             ("exception", Outcome::Panic, &["panic: no such thing: 7", "main.fail"]),
             ("index", Outcome::Panic, &["index out of range [5] with length 0", "main.fail"]),
-            ("exit", Outcome::Trap, &["exit(1)"]),
+            ("exit", Outcome::Trap, &["exit(3)"]),
         ],
     )
     .await;
@@ -84,7 +84,7 @@ async fn c_fails_clearly() {
         "failing-c",
         &[
             ("exception", Outcome::Panic, &["Assertion failed: !is(mode, \"exception\")", "job.c"]),
-            ("exit", Outcome::Trap, &["exit(1)"]),
+            ("exit", Outcome::Trap, &["exit(3)"]),
             ("abort", Outcome::Trap, &["unreachable", "`abort`", "`fail`"]),
             ("trap", Outcome::Trap, &["unreachable", "`fail`"]),
         ],
@@ -100,7 +100,7 @@ async fn zig_fails_clearly() {
         &[
             ("exception", Outcome::Panic, &["panic: no such thing: 7"]),
             ("index", Outcome::Panic, &["index out of bounds"]),
-            ("exit", Outcome::Trap, &["exit(1)"]),
+            ("exit", Outcome::Trap, &["exit(3)"]),
             ("trap", Outcome::Trap, &["unreachable", "fail"]),
         ],
     )

@@ -75,7 +75,7 @@ async fn what_is_no_price_fails_and_says_what_came_instead() {
     }
     for (key, value, reason) in [
         ("path", json!("$.rates[*]"), "the setting `path`"),
-        ("url", json!("https://example.com/"), "http = [\"https://example.com\"]"),
+        ("url", json!("https://example.com/"), "write `http = ["),
         ("colour", json!("red"), "unknown setting `colour`"),
     ] {
         let mut bench = self::bench(&web).await;

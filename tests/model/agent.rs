@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use soloist::round::contender::{Action, Contender, Event, Now};
-use soloist::round::{Fence, Observation, Outcome, Record, Replaced, Revision};
+use soloist::round::{Data, Fence, Observation, Outcome, Record, Replaced, Revision};
 
 use crate::options::{Broken, EPOCH, Options};
 
@@ -55,6 +55,8 @@ pub(crate) struct Run {
     pub(crate) fence: Fence,
     /// Until when it may act, in milliseconds of true time.
     pub(crate) until_ms: u64,
+    /// The number that the job's text was when it was handed over.
+    pub(crate) count: u64,
 }
 
 /// One place for an agent: each start of it is another one.
@@ -155,17 +157,20 @@ impl Agent {
                     self.exchange = Some(Exchange::Read);
                     self.read_ms = at_ms;
                 }
-                Action::Replace { expected, value, record } => {
+                Action::Replace { expected, mut value, mut record } => {
+                    if is_text_spoilt(options, &mut record) {
+                        value = record.encode();
+                    }
                     self.exchange = Some(Exchange::Replace(Arc::new(Ask { expected, value, record })));
                 }
-                Action::Start { fence, lease_until_ms, .. } => {
+                Action::Start { fence, lease_until_ms, data, .. } => {
                     deed = Some(Deed::Started { fence, is_second: self.run.is_some() });
                     let until_ms = match options.broken {
                         Some(Broken::EndlessLease) => u64::MAX,
                         Some(Broken::LeaseFromAnswer) => at_ms + options.rules.lease_ms,
                         _ => lease_until_ms,
                     };
-                    self.run = Some(Run { fence, until_ms });
+                    self.run = Some(Run { fence, until_ms, count: number(data.as_ref()) });
                 }
                 Action::Extend { lease_until_ms } => {
                     if let Some(run) = &mut self.run {
@@ -222,6 +227,27 @@ impl Stood {
     pub(crate) fn revision(&self) -> Revision {
         Revision::Exact(self.value.as_slice().into())
     }
+}
+
+/// The number that the job's text is: each run that goes well counts on.
+pub(crate) fn number(data: Option<&Data>) -> u64 {
+    data.map_or(0, |data| data.as_str().parse().expect("a run writes a number"))
+}
+
+/// What a run makes of it.
+pub(crate) fn counted(count: u64) -> Option<Data> {
+    Data::new((count + 1).to_string()).ok()
+}
+
+/// Spoils the job's text where that is what is broken.
+fn is_text_spoilt(options: &Options, record: &mut Record) -> bool {
+    let is_failed_end = !record.state.is_running() && record.outcome == Some(FAILED);
+    match options.broken {
+        Some(Broken::DropsText) if record.state.is_running() => record.data = None,
+        Some(Broken::CommitsFailures) if is_failed_end => record.data = counted(number(record.data.as_ref())),
+        _ => return false,
+    }
+    true
 }
 
 /// What a run's end is told as.

@@ -4,6 +4,7 @@ use soloist::round::contender::{Delivery, Now, Rules, is_wanted};
 use soloist::round::{Fence, Outcome, Record, State};
 use stateright::{Model as _, Property};
 
+use crate::agent::number;
 use crate::options::{EPOCH, Options, STEP_MS};
 use crate::world::{Search, World};
 
@@ -28,6 +29,8 @@ pub(crate) enum Law {
     Attempts,
     /// A round is started once (at-most-once).
     OneStartARound,
+    /// The job's text is changed by the end of a run that went well, by one, and by nothing else.
+    TextKept,
     /// The record can be read.
     Readable,
     /// When the trouble is over, nothing is left undone.
@@ -45,6 +48,7 @@ impl Law {
         Self::NoRoundLeft,
         Self::TrueEnd,
         Self::Attempts,
+        Self::TextKept,
         Self::Readable,
         Self::NothingLeft,
     ];
@@ -60,6 +64,7 @@ impl Law {
         Self::NoRoundLeft,
         Self::TrueEnd,
         Self::Attempts,
+        Self::TextKept,
         Self::Readable,
         Self::NothingLeft,
     ];
@@ -93,6 +98,7 @@ impl Law {
             Self::TrueEnd => "a round that is called run was run",
             Self::Attempts => "no more attempts than allowed",
             Self::OneStartARound => "a round is started once",
+            Self::TextKept => "the job's text is what its last good run left",
             Self::Readable => "the record can be read",
             Self::NothingLeft => "nothing is left undone in the end",
         }
@@ -114,6 +120,7 @@ impl Law {
             Self::TrueEnd => unbroken!(Law::TrueEnd),
             Self::Attempts => unbroken!(Law::Attempts),
             Self::OneStartARound => unbroken!(Law::OneStartARound),
+            Self::TextKept => unbroken!(Law::TextKept),
             Self::Readable => unbroken!(Law::Readable),
             Self::NothingLeft => {
                 Property::<Search>::always(self.name(), |search, world| !is_left_undone(search, world))
@@ -196,9 +203,12 @@ pub(crate) fn judge(old: Option<&Record>, new: &Record, world: &World, rules: &R
         demand(Law::RisingFences, is_renewed || !new.state.is_running());
         let is_run_well = new.state == State::Idle && new.outcome == Some(Outcome::Ok) && is_own;
         demand(Law::TrueEnd, !is_run_well || world.is_run_well && new.fence == world.started);
+        let counted = number(old.data.as_ref()) + u64::from(is_run_well);
+        demand(Law::TextKept, number(new.data.as_ref()) == counted);
         return violated;
     }
     demand(Law::RisingFences, new.state.is_running() && new.fence > old.fence);
+    demand(Law::TextKept, new.data == old.data);
     demand(Law::NotBefore, old.timer <= seconds);
     demand(Law::Attempts, spent(new) <= rules.attempts);
     let is_same_round = old.fence.map(round) == new.fence.map(round);

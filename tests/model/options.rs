@@ -82,6 +82,10 @@ pub(crate) enum Broken {
     Repeats,
     /// A failed run is told to the contender as a good one.
     Untruthful,
+    /// A claim drops the job's text.
+    DropsText,
+    /// The end of a run that failed changes it.
+    CommitsFailures,
     /// The contender never hears of a read that failed.
     DroppedError,
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use soloist::round::Outcome;
-use soloist::round::contender::Event;
+use soloist::round::contender::{self, Event};
+use soloist::round::{Change, Outcome};
 
-use crate::agent::{Answer, Deed, Exchange, FAILED, Run};
+use crate::agent::{Answer, Deed, Exchange, FAILED, Run, counted};
 use crate::arbiter::{operator_writes, replace, serve_replacement};
 use crate::laws::Law;
 use crate::options::{Broken, Budget, CALM_STEPS, Options, STEP_MS};
@@ -312,7 +312,7 @@ fn mask(options: &Options, law: Law) -> u16 {
 }
 
 fn end(world: &mut World, options: &Options, place: usize, ended: Ended) {
-    let Some(Run { fence, .. }) = world.agent_mut(place).run.take() else { return };
+    let Some(Run { fence, count, .. }) = world.agent_mut(place).run.take() else { return };
     let outcome = match ended {
         Ended::Well => {
             world.is_run_well |= world.started == Some(fence);
@@ -323,7 +323,7 @@ fn end(world: &mut World, options: &Options, place: usize, ended: Ended) {
             if options.is_broken(Broken::Untruthful) { Outcome::Ok } else { FAILED }
         }
     };
-    tell(world, options, place, Event::Ended(outcome.into()));
+    tell(world, options, place, Event::Ended(contender::Ended { outcome, change: Change::To(counted(count)) }));
 }
 
 fn serve(world: &mut World, options: &Options, place: usize, served: Served) {

@@ -71,7 +71,7 @@ prop_compose! {
         state in prop::sample::select(vec![State::Idle, State::Running, State::Once, State::Retry, State::Free]),
         outcome in option::of(any_outcome()),
         (module, wanted) in (option::of("[0-9a-f]{12}"), option::of("[0-9a-f]{12}")),
-        data in option::of(".{0,60}".prop_map(|text| Data::new(text).unwrap_or_else(|_| Data::new(String::new()).unwrap()))),
+        data in option::of(".{0,60}".prop_map(|text| Data::new(text).expect("it is short"))),
         (paused, triggered, count) in (option::of("\\PC{0,20}"), any::<bool>(), option::of(any::<u64>())),
         extra in any_extra(),
     ) -> Record {

@@ -4,8 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use soloist::module::{Access, LoadError, Loader, Origin, Slot, Source, Trust};
+use soloist::module::{Access, Keep, LoadError, Loader, Origin, Slot, Source, Trust, Trusted};
 
 /// How long a test waits for what must happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,12 +29,17 @@ impl Toy {
     /// For a text with `panic` in it, as loaders may.
     pub fn loader(&self) -> Loader<String> {
         let log = Arc::clone(&self.log);
-        Arc::new(move |bytes: Bytes| log.load(&bytes))
+        Arc::new(move |module: Trusted| log.load(module.bytes()))
     }
 
     /// Starts a slot of toys.
     pub fn slot(&self, source: &str) -> Slot<String> {
-        Slot::start(origin(source), self.loader())
+        self.keeping(source, None)
+    }
+
+    /// The same, with what it keeps.
+    pub fn keeping(&self, source: &str, keep: Option<Keep>) -> Slot<String> {
+        Slot::start(origin(source), self.loader(), keep)
     }
 
     /// All texts that were loaded or refused, in order.

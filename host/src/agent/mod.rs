@@ -6,6 +6,7 @@ mod driver;
 mod follow;
 mod identity;
 mod metrics;
+mod news;
 mod report;
 mod supervisor;
 
@@ -18,8 +19,8 @@ use hickory_proto::rr::Name;
 use tokio::sync::watch;
 
 pub use identity::new_id;
+pub use news::Reload;
 pub use report::hint;
-pub use supervisor::Reload;
 
 use crate::arbiter::Arbiter;
 use crate::arbiter::memory::Memory;
@@ -206,10 +207,12 @@ pub fn prepare(
 /// [`prepare`] for a slot, whose refusals say what to try.
 fn loader(engine: &Engine, compiler: &Compiler, services: &Services, job: &config::Job) -> Loader<Prepared> {
     let (engine, compiler, services, job) = (engine.clone(), compiler.clone(), services.clone(), job.clone());
-    Arc::new(move |bytes| {
-        prepare(&engine, &compiler, &services, &job, Digest::of(&bytes), &bytes).map_err(|error| match error.hint() {
-            Some(hint) => format!("{error}; hint: {hint}").into(),
-            None => error.into(),
+    Arc::new(move |module| {
+        prepare(&engine, &compiler, &services, &job, module.digest(), module.bytes()).map_err(|error| {
+            match error.hint() {
+                Some(hint) => format!("{error}; hint: {hint}").into(),
+                None => error.into(),
+            }
         })
     })
 }

@@ -1,44 +1,31 @@
 //! Keeps one driver a job, by the configuration that was taken last. A new one starts, retires and exchanges drivers; those of
 //! jobs of which it says the same go on untouched, their runs and leases included.
 //!
-//! A job that changed goes on as it was until its next module is ready: no round waits for a compiler. Two drivers of one job never overlap: the old one ends first, with its run and what it writes of it, and the one that
-//! follows has an id of its own, so that nothing of the old one is taken for its own.
+//! A job that changed goes on as it was until its next module is ready: no round waits for a compiler. Two drivers of one job
+//! never overlap: the old one ends first, with its run and what it writes of it, and the one that follows has an id of its own,
+//! so that nothing of the old one is taken for its own.
 
 use std::collections::HashMap;
-use std::error::Error;
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, watch};
-use tokio::task::{AbortHandle, Id, JoinError, JoinHandle, JoinSet};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tracing::Instrument as _;
 
 use super::driver::Driver;
-use super::follow::{self, Follower};
 use super::identity::new_id;
 use super::metrics::Metrics;
+use super::news::{Failure, News, Reload, read};
 use super::{StartError, Stop, announce, arbiters, loader, module_access, origins, zone};
 use crate::arbiter::Arbiter;
 use crate::capability::Services;
-use crate::config::{self, Config, ConfigError, Parts};
-use crate::module::{Access, Origin, Slot};
+use crate::config::{self, Config, Parts};
+use crate::module::{Access, Keep, Origin, Slot};
 use crate::runtime::{Compiler, Engine, Prepared};
 
 /// How long a job that changed goes on as it was, at most, while its module is made.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What makes an agent read its configuration again: a change of the file, or that somebody asks for it.
-#[derive(Debug)]
-pub struct Reload {
-    /// The file.
-    pub path: PathBuf,
-    /// Somebody asks for it, whether the file changed or not: its secrets may have.
-    pub asked: mpsc::Receiver<()>,
-    /// What to try after an error.
-    pub hint: fn(&(dyn Error + 'static)) -> Option<String>,
-}
 
 /// What jobs are run with.
 pub(super) struct Tools {
@@ -74,16 +61,6 @@ struct Running {
     turn: u64,
     /// What the driver after this one begins with.
     next: Option<Slot<Prepared>>,
-}
-
-/// Where news of the configuration comes from.
-struct News {
-    reload: Reload,
-    changed: Arc<Notify>,
-    reading: Option<JoinHandle<Result<Config, ConfigError>>>,
-    /// What was said last of a configuration that was not taken.
-    said: Option<String>,
-    _follower: Option<Follower>,
 }
 
 impl Supervisor {
@@ -181,7 +158,8 @@ impl Supervisor {
         let origin = self.origins.get(&job.name).cloned()?;
         let Tools { engine, compiler, services, .. } = &self.tools;
         let loader = loader(engine, compiler, services, job);
-        Some(span(job).in_scope(|| Slot::start(origin, loader)))
+        let keep = compiler.store().map(|store| Keep { store: store.clone(), job: job.name.clone() });
+        Some(span(job).in_scope(|| Slot::start(origin, loader, keep)))
     }
 
     /// What the next driver of a job begins with is there: the one that runs is to end.
@@ -214,12 +192,11 @@ impl Supervisor {
         if self.stop != Stop::No {
             return;
         }
-        match self.config.job(&name).cloned() {
-            Ok(job) => {
-                let id = new_id(&self.name);
-                self.start(&job, id, next);
-            }
-            Err(_) => tracing::info!(job = name, event = "removed", "the job is no longer in the configuration"),
+        if let Ok(job) = self.config.job(&name).cloned() {
+            let id = new_id(&self.name);
+            self.start(&job, id, next);
+        } else {
+            tracing::info!(job = name, event = "removed", "the job is no longer in the configuration");
         }
     }
 
@@ -360,76 +337,5 @@ async fn settled(slot: &Slot<Prepared>) {
             return;
         }
         changed.await;
-    }
-}
-
-/// Why a configuration was not taken.
-#[derive(Debug)]
-enum Failure {
-    Config(ConfigError),
-    Start(StartError),
-}
-
-impl News {
-    fn follow(reload: Reload) -> Self {
-        let changed = Arc::new(Notify::new());
-        let follower = follow::follow(reload.path.clone(), Arc::clone(&changed)).inspect_err(|error: &io::Error| {
-            tracing::warn!(%error, "no thread to follow the configuration: only SIGHUP lets it be read again");
-        });
-        Self { reload, changed, reading: None, said: None, _follower: follower.ok() }
-    }
-
-    /// Says why a configuration was not taken; the same again only where somebody asks for it.
-    fn say(&mut self, failure: Option<Failure>) {
-        let Some(failure) = failure else {
-            self.said = None;
-            return;
-        };
-        let error: &(dyn Error + 'static) = match &failure {
-            Failure::Config(error) => error,
-            Failure::Start(error) => error,
-        };
-        let (mut text, mut hint) = (error.to_string(), (self.reload.hint)(error));
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text = format!("{text}: {error}");
-            hint = hint.or_else(|| (self.reload.hint)(error));
-            cause = error.source();
-        }
-        if let Some(hint) = hint {
-            text = format!("{text}; hint: {hint}");
-        }
-        if self.said.as_ref() != Some(&text) {
-            tracing::error!(
-                event = "not-reloaded",
-                "the configuration is not taken, and what runs goes on as it was: {text}"
-            );
-            self.said = Some(text);
-        }
-    }
-}
-
-/// The next configuration that is to be gone by, or why there is none.
-async fn read(news: &mut Option<News>) -> Result<Config, ConfigError> {
-    let Some(news) = news else { return std::future::pending().await };
-    loop {
-        if let Some(reading) = &mut news.reading {
-            let read = reading.await;
-            news.reading = None;
-            match read {
-                Ok(read) => return read,
-                Err(error) => {
-                    tracing::error!(%error, "reading the configuration broke off");
-                    continue;
-                }
-            }
-        }
-        tokio::select! {
-            Some(()) = news.reload.asked.recv() => news.said = None,
-            () = news.changed.notified() => {}
-        }
-        let path = news.reload.path.clone();
-        // A network file system may block.
-        news.reading = Some(tokio::task::spawn_blocking(move || Config::load(&path)));
     }
 }

@@ -45,12 +45,6 @@ impl Granted {
     /// # Errors
     /// What to write in the configuration.
     pub fn check(&self) -> Result<(), String> {
-        let known = |name: &&str| self.services.secret(name).is_some();
-        if let Some(name) = self.grants.secrets.iter().flat_map(secrets::Grant::names).find(|name| !known(name)) {
-            return Err(format!(
-                "there is no secret `{name}`: write `[secrets.{name}]` with `file` or `env`, and `origins`"
-            ));
-        }
         let slack = self.grants.slack.as_ref();
         slack.map_or(Ok(()), |grant| slack::check_credentials(grant, self.services.slack()))
     }

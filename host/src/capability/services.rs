@@ -40,7 +40,7 @@ struct Shared {
     clients: Clients,
     secrets: BTreeMap<String, Bound>,
     slack: Credentials,
-    pace: Pace,
+    pace: Arc<Pace>,
     ids: Ids,
     resolvers: Resolvers,
     zone: RwLock<Zone>,
@@ -88,7 +88,7 @@ impl Services {
             clients,
             secrets,
             slack,
-            pace: Pace::default(),
+            pace: Arc::default(),
             ids: Ids::default(),
             resolvers,
             zone: RwLock::default(),
@@ -97,11 +97,12 @@ impl Services {
         }))
     }
 
-    /// The same services, which count on where others stopped: what was denied, and the figures of jobs.
+    /// The same services, which go on where others stopped: what was denied, the figures of jobs, and Slack's pace.
     #[must_use]
     pub fn continuing(mut self, before: &Self) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.0) {
             (shared.denials, shared.figures) = (before.0.denials.clone(), before.0.figures.clone());
+            shared.pace = Arc::clone(&before.0.pace);
         }
         self
     }

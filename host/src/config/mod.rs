@@ -246,6 +246,7 @@ impl Config {
             .map(|(name, raw)| check::job(name, raw, base, &agent, &arbiter, &seals))
             .collect::<Result<_, _>>()?;
         check::refuse_shared_records(&jobs)?;
+        check::refuse_unknown_secrets(&jobs, &file.secrets)?;
         check::refuse_changes_of_records(&jobs)?;
         let services =
             capability::ServicesConfig { http: file.http, secrets: file.secrets, slack: file.slack, dns: file.dns };

@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 use tracing::Instrument as _;
 
 use super::access::Origin;
 use super::follow::{self, Due, Seeker};
+use super::kept::{Keep, Kept};
 use super::load::{LoadError, Loader, load};
 use super::mailbox::Mailbox;
 use super::source::{Source, Unavailable};
 use super::trust::{Distrust, Trusted};
 use super::{Digest, file};
+
+/// How long a source may take to say anything, before the last good module is taken meanwhile.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A module that passed its loader.
 #[derive(Debug)]
@@ -73,8 +78,13 @@ pub struct Slot<T> {
 
 impl<T: Send + Sync + 'static> Slot<T> {
     /// Starts to follow a source, on the tokio runtime of the caller and in its tracing span.
-    pub fn start(origin: Origin, loader: Loader<T>) -> Self {
-        let state = Arc::new(State::new(origin.source.to_string()));
+    ///
+    /// Where there is a store to keep it in, each module that passes is noted there. A slot that starts while its source gives
+    /// none that passes, or nothing at all for two seconds, takes the last one that did, after its trust was checked again; what
+    /// comes from the source replaces it.
+    pub fn start(origin: Origin, loader: Loader<T>, keep: Option<Keep>) -> Self {
+        let kept = keep.map(|keep| Kept::new(keep, &origin.source, origin.trust.clone()));
+        let state = Arc::new(State::new(origin.source.to_string(), kept));
         let mailbox = Arc::new(Mailbox::default());
         let (due, dues) = watch::channel(None);
 
@@ -159,6 +169,7 @@ impl<T> Drop for Slot<T> {
 /// What a slot shows, and the task that keeps it.
 struct State<T> {
     source: String,
+    kept: Option<Kept>,
     current: ArcSwapOption<Loaded<T>>,
     refusal: ArcSwapOption<Refusal>,
     trouble: ArcSwapOption<Trouble>,
@@ -168,9 +179,10 @@ struct State<T> {
 }
 
 impl<T: Send + Sync + 'static> State<T> {
-    fn new(source: String) -> Self {
+    fn new(source: String, kept: Option<Kept>) -> Self {
         Self {
             source,
+            kept,
             current: ArcSwapOption::empty(),
             refusal: ArcSwapOption::empty(),
             trouble: ArcSwapOption::empty(),
@@ -181,8 +193,14 @@ impl<T: Send + Sync + 'static> State<T> {
     }
 
     async fn take_all(self: Arc<Self>, mailbox: Arc<Mailbox>, loader: Loader<T>) {
+        let mut may_recall = self.kept.is_some();
         loop {
-            let news = mailbox.take().await;
+            let news = if may_recall {
+                // Nothing for now is no reason to forget what comes later: a message stays in its box.
+                timeout(PATIENCE, mailbox.take()).await.unwrap_or_default()
+            } else {
+                mailbox.take().await
+            };
             if let Some(answer) = news.answer {
                 self.set_trouble(answer.err());
             }
@@ -195,6 +213,52 @@ impl<T: Send + Sync + 'static> State<T> {
             if news.restored.is_some_and(|digest| self.is_current(digest)) {
                 self.restore();
             }
+            if may_recall {
+                may_recall = false;
+                if self.current.load().is_none() {
+                    self.recall(&loader).await;
+                }
+            }
+        }
+    }
+
+    /// Takes the last good module, as long as there is no other.
+    async fn recall(&self, loader: &Loader<T>) {
+        let Some(kept) = self.kept.clone() else { return };
+        // Reading 64 MiB takes a while. It fails where the runtime is shutting down.
+        let module = match tokio::task::spawn_blocking(move || kept.recall()).await {
+            Ok(Ok(Some(module))) => module,
+            Ok(Ok(None)) | Err(_) => return,
+            Ok(Err(distrust)) => {
+                return tracing::warn!(event = "store", "the last good module is not used: {distrust}");
+            }
+        };
+        let (digest, size) = (module.digest(), module.bytes().len() as u64);
+        match load(Arc::clone(loader), module).await {
+            Ok(value) => {
+                self.current.store(Some(Arc::new(Loaded { digest, value, size, since: SystemTime::now() })));
+                self.swaps.fetch_add(1, Ordering::Relaxed);
+                let (digest, source) = (digest.short(), &self.source);
+                tracing::warn!(
+                    event = "swapped",
+                    digest,
+                    size,
+                    kept = true,
+                    "`{source}` gives no module now: the last good one, from the store, is used until it does"
+                );
+            }
+            Err(error) => {
+                let reason = with_causes(&error);
+                tracing::warn!(event = "store", digest = digest.short(), "the last good module is not used: {reason}");
+            }
+        }
+        self.changes.send_replace(());
+    }
+
+    /// Notes that a module passed, while rounds go on.
+    fn remember(&self, module: Trusted) {
+        if let Some(kept) = self.kept.clone() {
+            tokio::task::spawn_blocking(move || kept.remember(&module));
         }
     }
 
@@ -227,8 +291,11 @@ impl<T: Send + Sync + 'static> State<T> {
         if self.refusal.load().as_ref().is_some_and(|refusal| refusal.digest == digest && refusal.is_trusted) {
             return;
         }
-        match load(Arc::clone(loader), module.bytes().clone()).await {
-            Ok(value) => self.swap_in(Loaded { digest, value, size, since: SystemTime::now() }, module.comment()),
+        match load(Arc::clone(loader), module.clone()).await {
+            Ok(value) => {
+                self.swap_in(Loaded { digest, value, size, since: SystemTime::now() }, module.comment());
+                self.remember(module);
+            }
             Err(error) => self.refuse(digest, with_causes(&error), true),
         }
         self.changes.send_replace(());

@@ -53,6 +53,16 @@ impl Source {
     }
 }
 
+impl Source {
+    /// All of its text, which may hold secrets: what tells it from another source.
+    pub(super) fn identity(&self) -> String {
+        match self {
+            Self::Url(url) => url.to_string(),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// Without what may be a secret: a URL's user, password and query.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

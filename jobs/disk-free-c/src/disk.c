@@ -70,7 +70,7 @@ uint32_t trouble_name(const char *machine, const char *mount) {
 // Begins a line of news.
 static void told(watch *on, const char *sign, const char *machine) {
     on->told++;
-    text_add(&on->news, "\n%s *", sign);
+    text_add(&on->news, "%s%s *", on->news.length == 0 ? "" : "\n", sign);
     text_add_escaped(&on->news, machine);
     text_add(&on->news, "*");
 }

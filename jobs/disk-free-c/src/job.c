@@ -8,7 +8,7 @@
 #include "job.h"
 #include "json.h"
 
-// A module's memory is one run's, so nothing is given back.
+// A module's memory is one run's, so nothing is given back but what the bindings free: the summary and the reason.
 
 enum { MAX_MACHINES = 50, TIMEOUT_MS = 10000, RESERVE_MS = 3000 };
 
@@ -158,6 +158,6 @@ bool exports_job_run(job_context_t *context, job_string_t *summary, job_failure_
         text_add(&line, "; told %s", set.channel);
     }
     if (!remember(&on.now, failure)) return false;
-    *summary = (job_string_t){(uint8_t *)line.data, line.length};
+    *summary = borrowed(copied((job_string_t){(uint8_t *)line.data, line.length}));
     return true;
 }

@@ -4,8 +4,8 @@ const std = @import("std");
 const host = @import("host");
 const zone = @import("zone.zig");
 
-/// What the job allocates lives as long as its run.
-const allocator = std.heap.wasm_allocator;
+/// What the job allocates lives as long as its run, but for what the bindings free with `free`: the summary and the reason.
+const allocator = std.heap.c_allocator;
 
 /// `[job.NAME.config]`.
 const Settings = struct {

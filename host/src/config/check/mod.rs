@@ -21,6 +21,7 @@ pub(super) use store::{compiler, store};
 
 use super::error::{Problem, invalid};
 use super::{AGENT_NAME, Agent, Job, raw};
+use crate::capability::secrets::{Grant, SecretsConfig};
 
 pub(super) fn refuse_shared_records(jobs: &[Job]) -> Result<(), Problem> {
     for (index, job) in jobs.iter().enumerate() {
@@ -28,6 +29,17 @@ pub(super) fn refuse_shared_records(jobs: &[Job]) -> Result<(), Problem> {
             let place = format!("[job.{}] record", job.name);
             let problem = format!("`{}` is the record of job `{}` already", bare(&job.record), other.name);
             return Err(invalid(&place, problem).hint("each job needs a record of its own"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn refuse_unknown_secrets(jobs: &[Job], secrets: &SecretsConfig) -> Result<(), Problem> {
+    for job in jobs {
+        let mut names = job.grants.secrets.iter().flat_map(Grant::names);
+        if let Some(name) = names.find(|name| !secrets.has(name)) {
+            return Err(invalid(&format!("[job.{}.grants] secrets", job.name), format!("there is no secret `{name}`"))
+                .hint(format!("write `[secrets.{name}]` with `file` or `env`, and `origins`")));
         }
     }
     Ok(())

@@ -3,8 +3,10 @@
 const std = @import("std");
 const host = @import("host");
 
-fn toHost(text: []const u8) host.job_string_t {
-    return .{ .ptr = @constCast(text.ptr), .len = text.len };
+/// The bindings free what they were given.
+fn give(text: []const u8) host.job_string_t {
+    const copy = std.heap.c_allocator.dupe(u8, text) catch @panic("out of memory");
+    return .{ .ptr = copy.ptr, .len = copy.len };
 }
 
 fn fail(mode: []const u8) error{ Retry, Final }!void {
@@ -20,9 +22,9 @@ fn fail(mode: []const u8) error{ Retry, Final }!void {
 export fn exports_job_run(context: *host.job_context_t, summary: *host.job_string_t, failure: *host.job_failure_t) bool {
     fail(context.job.ptr[0..context.job.len]) catch |failed| {
         failure.tag = if (failed == error.Final) host.SOLOIST_JOB_TYPES_FAILURE_FINAL else host.SOLOIST_JOB_TYPES_FAILURE_RETRY;
-        failure.val.retry = toHost(if (failed == error.Final) "never again" else "again, please");
+        failure.val.retry = give(if (failed == error.Final) "never again" else "again, please");
         return false;
     };
-    summary.* = toHost("did not fail");
+    summary.* = give("did not fail");
     return true;
 }

@@ -5,6 +5,7 @@ use super::super::{Action, Ended, Event, Now, Rules};
 use super::{Zone, agent, at, fence, rules, settle, starts, until_replace};
 use crate::round::{Change, Data, Outcome, State};
 
+#[expect(clippy::unnecessary_wraps, reason = "as it stands in a record")]
 fn data(text: &str) -> Option<Data> {
     Some(Data::new(text.to_owned()).unwrap())
 }

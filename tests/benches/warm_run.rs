@@ -1,0 +1,104 @@
+//! What one warm run costs: a new instance of a module, one call, and its end, as an agent does it; beside a new process.
+//!
+//! `cargo bench --workspace --bench warm_run` runs it, after `jobs/build probe-rust canary-rust`; `WARM_RUNS` (2000) changes how
+//! often. `WARM_RUN_MODULE` names another module. It fails above a tenth of the process's cost.
+#![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use soloist::capability::{Granted, Grants};
+use soloist::runtime::{Engine, Module, Prepared, run};
+use soloist_tests::guest::{request, services, wat};
+
+/// The most that a run may cost, in parts of what a process does.
+const PARTS: u32 = 10;
+
+/// Runs and processes in turns of this many, so that what else the machine does falls on both.
+const TURN: usize = 50;
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runs = std::env::var("WARM_RUNS").map_or(Ok(2000), |text| text.parse().context("WARM_RUNS is no number"))?;
+    let engine = Engine::new()?;
+    let text = prepare(&engine, wat("ok.wat").as_bytes(), "")?;
+    let probe = module()?;
+    let bytes = std::fs::read(&probe).with_context(|| format!("{}: build it with jobs/build", probe.display()))?;
+    let job = prepare(&engine, &bytes, "http = [\"http://127.0.0.1:9\"]\nslack = [\"#none\"]")?;
+
+    println!("{runs} times each, in turns of {TURN}; {}", profile());
+    let (mut jobs, mut texts, mut processes) = (Vec::new(), Vec::new(), Vec::new());
+    while jobs.len() < runs {
+        for _ in 0..TURN {
+            jobs.push(warm(&job).await);
+            texts.push(warm(&text).await);
+        }
+        for _ in 0..TURN {
+            processes.push(process()?);
+        }
+    }
+    let (job, text, process) = (median(&mut jobs), median(&mut texts), median(&mut processes));
+    println!("one run of {}: median {job:?}, 90 % {:?}", name(&probe), jobs[jobs.len() * 9 / 10]);
+    println!("one run of ok.wat: median {text:?}, 90 % {:?}", texts[texts.len() * 9 / 10]);
+    println!("fork, exec and wait for /bin/true: median {process:?}, 90 % {:?}", processes[processes.len() * 9 / 10]);
+    println!("ratio: {:.4} for the job, {:.4} for the text", ratio(job, process), ratio(text, process));
+    let is_cheap = job * PARTS <= process;
+    println!("{} a tenth", if is_cheap { "at most" } else { "MORE THAN" });
+    Ok(if is_cheap { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The Rust job that does next to nothing: what is measured is what comes with any.
+fn module() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("WARM_RUN_MODULE") {
+        return Ok(path.into());
+    }
+    Ok(Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../jobs/built/probe-rust.wasm")
+        .canonicalize()
+        .context("jobs/build probe-rust")?)
+}
+
+fn prepare(engine: &Engine, bytes: &[u8], grants: &str) -> Result<Prepared> {
+    let grants: Grants = toml::from_str(grants)?;
+    Ok(Module::load(engine, bytes)?.prepare("canary", Arc::new(Granted::new(grants, services())))?)
+}
+
+/// One run, whole: from the request to the report.
+async fn warm(prepared: &Prepared) -> Duration {
+    let request = request();
+    let begun = Instant::now();
+    let report = run(prepared, request).await;
+    let elapsed = begun.elapsed();
+    assert!(!report.message.is_empty(), "it ran");
+    elapsed
+}
+
+/// One process, whole: from its start until it was waited for.
+fn process() -> Result<Duration> {
+    let mut command = Command::new("/bin/true");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let begun = Instant::now();
+    ensure!(command.status()?.success(), "/bin/true succeeds");
+    Ok(begun.elapsed())
+}
+
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn ratio(one: Duration, other: Duration) -> f64 {
+    one.as_secs_f64() / other.as_secs_f64()
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+const fn profile() -> &'static str {
+    if cfg!(debug_assertions) { "built for debugging" } else { "built for release" }
+}
