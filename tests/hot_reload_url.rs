@@ -227,7 +227,7 @@ async fn a_server_that_drips_is_given_up_after_the_whole_time_and_not_after_each
     origin.access.timeout = Duration::from_secs(1);
     let toy = Toy::default();
     let begun = Instant::now();
-    let slot = Slot::start(origin, toy.loader(), None);
+    let slot = Slot::start(origin, toy.loader());
     until(&slot, "trouble", |slot| slot.trouble().is_some()).await;
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert!(slot.trouble().unwrap().reason.to_string().contains("timed out"), "{:?}", slot.trouble());

@@ -183,7 +183,7 @@ async fn a_pin_in_the_configuration_goes_before_dns() {
     scene.point("a", "one").await;
     let mut origin = origin(&format!("dns://{}/{NAME}", scene.dns.address()));
     origin.trust = Trust::new(&[Digest::of(b"two").to_string()], &[]).unwrap();
-    let slot = Slot::start(origin, scene.toy.loader(), None);
+    let slot = Slot::start(origin, scene.toy.loader());
     until(&slot, "a refusal", |slot| slot.refusal().is_some()).await;
     assert!(slot.refusal().unwrap().reason.contains("`sha256`"));
     assert_eq!(scene.files.asked("a"), 0, "what is not allowed is not fetched");
@@ -196,12 +196,12 @@ async fn the_arbiter_reads_the_pointer_and_believes_nobody_without_its_key() {
     scene.point("a", "one").await;
     let mut origin = origin(&format!("dns:{NAME}"));
     origin.access.pointer = Some(Arc::new(Rfc2136::new(scene.dns.options(NAME)).unwrap()));
-    let slot = Slot::start(origin.clone(), scene.toy.loader(), None);
+    let slot = Slot::start(origin.clone(), scene.toy.loader());
     until_text(&slot, "one").await;
     let wrong = soloist::arbiter::tsig::Key::generate("soloist", Algorithm::default()).unwrap();
     let options = soloist::arbiter::rfc2136::Options { key: wrong, ..scene.dns.options(NAME) };
     origin.access.pointer = Some(Arc::new(Rfc2136::new(options).unwrap()));
-    let slot = Slot::start(origin, scene.toy.loader(), None);
+    let slot = Slot::start(origin, scene.toy.loader());
     until(&slot, "trouble", |slot| slot.trouble().is_some()).await;
     until_true("it stays without a module", || text(&slot).is_none()).await;
 }

@@ -141,7 +141,7 @@ async fn a_registry_with_accounts_takes_the_docker_configuration_and_a_later_log
     registry.push("acme/probe", "1", b"one").await.expect("a push");
     let folder = tempfile::tempdir().expect("a folder");
     let toy = Toy::default();
-    let slot = Slot::start(with_docker(&registry, &folder), toy.loader(), None);
+    let slot = Slot::start(with_docker(&registry, &folder), toy.loader());
     let (reason, hint) = trouble(&slot).await;
     assert!(reason.contains("demands credentials") && reason.contains("config.json"), "{reason}");
     assert!(hint.contains(&format!("docker login {}", registry.host())), "{hint}");
@@ -168,7 +168,7 @@ async fn a_signature_is_found_by_the_tag_that_stands_for_the_referrers() {
     let mut origin = origin(&registry.source("acme/probe:1"));
     origin.trust = Trust::new(&[], &[ours.public().to_owned()]).expect("a key");
     let toy = Toy::default();
-    let slot = Slot::start(origin.clone(), toy.loader(), None);
+    let slot = Slot::start(origin.clone(), toy.loader());
     until(&slot, "a refusal", |slot| slot.refusal().is_some()).await;
     let refusal = slot.refusal().expect("there is");
     assert!(
@@ -219,7 +219,7 @@ async fn a_module_that_is_not_pinned_is_not_even_pulled() {
     let mut origin = origin(&registry.source("acme/probe:1"));
     origin.trust = Trust::new(&[soloist::module::Digest::of(b"two").to_string()], &[]).expect("a digest");
     let toy = Toy::default();
-    let slot = Slot::start(origin, toy.loader(), None);
+    let slot = Slot::start(origin, toy.loader());
     until(&slot, "a refusal", |slot| slot.refusal().is_some()).await;
     assert_eq!((blobs(&registry), slot.counters().refusals), (0, 1));
     registry.push("acme/probe", "1", b"two").await.expect("a push");

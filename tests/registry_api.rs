@@ -177,7 +177,7 @@ async fn a_token_is_asked_for_by_password_or_identity_and_again_when_it_is_over(
     let mut origin = registry.origin();
     origin.access.docker = Some(folder.path().to_owned());
     let toy = Toy::default();
-    let slot = Slot::start(origin.clone(), toy.loader(), None);
+    let slot = Slot::start(origin.clone(), toy.loader());
     until_text(&slot, "one").await;
     docker(folder.path(), registry.port, &json!({ "username": "me", "password": "hush" }));
     registry.set(|has| has.token = Some("second"));
@@ -204,7 +204,7 @@ async fn credentials_go_nowhere_else() {
     registry.push("1", b"one");
     registry.set(|has| (has.token, has.redirects) = (Some("secret"), true));
     let toy = Toy::default();
-    let slot = Slot::start(registry.origin(), toy.loader(), None);
+    let slot = Slot::start(registry.origin(), toy.loader());
     until_text(&slot, "one").await;
     let elsewhere = {
         let has = registry.has.lock().unwrap();
@@ -220,7 +220,7 @@ async fn credentials_go_nowhere_else() {
     // Not even to the place where the registry sends us for a token, without TLS.
     let registry = Registry::start().await;
     registry.set(|has| (has.token, has.realm) = (Some("secret"), Some("http://192.0.2.1/token".to_owned())));
-    let slot = Slot::start(registry.origin(), toy.loader(), None);
+    let slot = Slot::start(registry.origin(), toy.loader());
     assert!(trouble(&slot).await.contains("without TLS"));
 }
 
@@ -244,7 +244,7 @@ async fn the_referrers_api_gives_signatures() {
     };
     put(&["application/spdx+json"]);
     let toy = Toy::default();
-    let slot = Slot::start(origin, toy.loader(), None);
+    let slot = Slot::start(origin, toy.loader());
     until(&slot, "a refusal", |slot| slot.refusal().is_some()).await;
     put(&["application/spdx+json", "application/vnd.minisign.signature"]);
     due(&slot);
@@ -257,7 +257,7 @@ async fn a_registry_that_has_enough_is_left_alone_for_as_long_as_it_says() {
     registry.push("1", b"one");
     registry.set(|has| has.fails = Some((StatusCode::TOO_MANY_REQUESTS, "4")));
     let toy = Toy::default();
-    let slot = Slot::start(registry.origin(), toy.loader(), None);
+    let slot = Slot::start(registry.origin(), toy.loader());
     let reason = trouble(&slot).await;
     assert!(reason.contains("asked too often") && reason.contains("429"), "{reason}");
     registry.set(|has| has.fails = None);
@@ -271,24 +271,24 @@ async fn refusals_and_lies_are_told_apart_and_nothing_is_loaded() {
     let registry = Registry::start().await;
     let toy = Toy::default();
     registry.set(|has| has.fails = Some((StatusCode::FORBIDDEN, "")));
-    let reason = trouble(&Slot::start(registry.origin(), toy.loader(), None)).await;
+    let reason = trouble(&Slot::start(registry.origin(), toy.loader())).await;
     assert!(reason.contains("does not allow it") && !reason.contains('\u{1b}'), "{reason}");
     registry.set(|has| has.fails = None);
 
     let digest = registry.push("1", b"one");
     let module = Digest::of(b"one");
     registry.put(&format!("blobs/sha256:{module}"), "application/wasm", b"two".as_slice());
-    let reason = trouble(&Slot::start(registry.origin(), toy.loader(), None)).await;
+    let reason = trouble(&Slot::start(registry.origin(), toy.loader())).await;
     assert!(reason.contains("other bytes"), "{reason}");
 
     // A manifest without end is not read to its end.
     let huge = vec![b' '; (4 << 20) + 1];
     registry.put(&format!("manifests/sha256:{digest}"), "application/json", huge);
-    let reason = trouble(&Slot::start(registry.origin(), toy.loader(), None)).await;
+    let reason = trouble(&Slot::start(registry.origin(), toy.loader())).await;
     assert!(reason.contains("more than"), "{reason}");
 
     let nonsense = registry.put_manifest("1", &json!({ "schemaVersion": 2, "mediaType": "text/html" }));
-    let slot = Slot::start(registry.origin(), toy.loader(), None);
+    let slot = Slot::start(registry.origin(), toy.loader());
     assert!(trouble(&slot).await.contains("`text/html`"), "{nonsense}");
     assert_eq!((text(&slot), toy.loaded().is_empty()), (None, true));
     until_true("it is asked again", || registry.has.lock().unwrap().asked.len() > 8).await;

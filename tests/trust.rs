@@ -36,7 +36,7 @@ async fn a_file_needs_a_signature_beside_it_and_waits_for_one() {
     fs::write(&path, "one").unwrap();
     let toy = Toy::default();
     let origin = trusting(&[&ours], path.to_str().unwrap());
-    let slot = Slot::start(origin.clone(), toy.loader(), None);
+    let slot = Slot::start(origin.clone(), toy.loader());
     until_refused(&slot, "it is not signed").await;
     for (text, reason) in [
         ("nothing".to_owned(), "no minisign signature"),
@@ -115,8 +115,7 @@ async fn a_url_needs_a_signature_and_a_race_between_the_two_is_no_refusal() {
     tokio::spawn(async move { axum::serve(listener, router).await });
     files.put("a.wasm", "one");
     let toy = Toy::default();
-    let slot =
-        Slot::start(trusting(&[&ours, &second], &format!("http://{address}/a.wasm?token=t")), toy.loader(), None);
+    let slot = Slot::start(trusting(&[&ours, &second], &format!("http://{address}/a.wasm?token=t")), toy.loader());
     until_refused(&slot, "it is not signed").await;
     files.put("a.wasm.minisig", &second.sign(b"one").unwrap());
     until_text(&slot, "one").await;
@@ -147,7 +146,7 @@ async fn a_file_that_is_not_pinned_is_refused_until_it_is_the_one() {
     let pins = ["two", "three"].map(|text| Digest::of(text.as_bytes()).to_string());
     let origin = Origin { trust: Trust::new(&pins, &[]).unwrap(), ..origin(path.to_str().unwrap()) };
     let toy = Toy::default();
-    let slot = Slot::start(origin, toy.loader(), None);
+    let slot = Slot::start(origin, toy.loader());
     until_refused(&slot, "`sha256` demands").await;
     fs::write(&path, "two").unwrap();
     until_text(&slot, "two").await;
