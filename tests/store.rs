@@ -251,7 +251,7 @@ async fn a_cold_javascript_module_that_arrives_a_second_before_a_round_delays_no
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/built/links-javascript.wasm");
     let module = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     assert!(module.len() > 10_000_000, "it has its engine in it");
-    let mut stage = Stage::new("[job.job.grants]\nhttp = [\"https://example.com\"]\n");
+    let mut stage = Stage::new("[job.job.grants]\nhttp = [\"https://example.com\"]\nslack = [\"#none\"]\n");
     stage.fleet.start_all(&["alto"]).await;
     let before = stage.runs("alto").await.number("round");
     fs::write(stage.fleet.path("new"), &module).expect("a file");
@@ -260,7 +260,11 @@ async fn a_cold_javascript_module_that_arrives_a_second_before_a_round_delays_no
     until_ms(due_ms - 1000).await;
     fs::rename(stage.fleet.path("new"), stage.fleet.path("job.wat")).expect("a rename");
 
-    let swapped = || stage.said("alto", |event| event.kind() == "swapped").into_iter().nth(1);
+    let swapped = || {
+        let refused = stage.said("alto", |event| event.kind() == "refused").pop();
+        assert!(refused.is_none(), "{refused:?}");
+        stage.said("alto", |event| event.kind() == "swapped").into_iter().nth(1)
+    };
     let swapped = eventually("the new module is there", Duration::from_secs(600), async || swapped()).await;
     assert_eq!(swapped.number("size"), module.len() as u64);
     let won = stage.said("alto", |event| event.kind() == "won" && event.number("round") > before);
