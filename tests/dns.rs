@@ -241,9 +241,9 @@ async fn what_was_not_granted_is_not_asked() {
     );
     let servers =
         ["127.0.0.1", "10.0.0.1", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]", "192.0.2.1:5353", "0.0.0.0"];
-    let mut asked: Vec<String> = servers.iter().map(|server| (*server).to_owned()).collect();
-    asked.push(server.address.to_string());
-    for reply in asker.ask("example.test", "A", &asked, None).await.expect("the lease stands") {
+    let mut places: Vec<String> = servers.iter().map(|server| (*server).to_owned()).collect();
+    places.push(server.address.to_string());
+    for reply in asker.ask("example.test", "A", &places, None).await.expect("the lease stands") {
         denied(reply.answer, "servers = [");
     }
     for invalid in ["0177.0.0.1", "2130706433", "0x7f000001:53:53", "", "a b"] {

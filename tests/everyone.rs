@@ -184,8 +184,7 @@ async fn settings_are_read_through_the_standard_interface() {
         (r#"{"url": ["a", 1]}"#, r#"["a",1]"#),
         (r#"{"other": "x"}"#, "none"),
     ] {
-        let report = run_wat(&text, Request { settings: settings(given), ..request() });
-        let report = report.await;
+        let report = run_wat(&text, Request { settings: settings(given), ..request() }).await;
         assert_eq!((report.outcome, report.message.as_str()), (Outcome::Ok, expected));
     }
 }

@@ -138,7 +138,7 @@ impl Project {
 }
 
 /// The README's commands, on a service of our own in place of its example; then the project's tests, and that they can fail.
-async fn check(language: &'static str, test: &'static str, source: &'static str, text: &'static str) {
+async fn check(language: &'static str, test: &'static str, source: &'static str, phrase: &'static str) {
     let service = Service::start().await;
     let origin = service.origin.clone();
     let (status, asked) = (Arc::clone(&service.status), Arc::clone(&service.asked));
@@ -169,7 +169,7 @@ async fn check(language: &'static str, test: &'static str, source: &'static str,
 
         let test = project.command(test).expect("how it is tested");
         project.expect(&project.run(&test));
-        project.edit(source, text, &text.replace("answered", "spoke"));
+        project.edit(source, phrase, &phrase.replace("answered", "spoke"));
         assert!(!project.run(&test).status.success(), "the project's test finds no mistake");
     };
     tokio::task::spawn_blocking(work).await.expect("the project does what its README says");

@@ -81,6 +81,7 @@ fn counting() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::cast_precision_loss, reason = "the rounds of a test are few")]
 async fn what_a_job_counts_is_exported_beside_the_agents_own() {
     let server = servers::start(Kind::Embedded, Algorithm::HmacSha256).await.unwrap();
     let mut fleet = fleet(&*server, "127.0.0.1:0");

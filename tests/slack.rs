@@ -141,11 +141,11 @@ async fn slacks_refusals_are_given_as_their_codes() {
 #[tokio::test]
 async fn a_webhook_has_no_threads_and_no_updates() {
     let slack = Slack::start().await;
-    let poster = by_webhook(&slack);
+    let sender = by_webhook(&slack);
     let reply = Message { thread: Some("1.2".to_owned()), ..message("#ops") };
-    assert!(matches!(poster.post(reply).await, Err(Error::Invalid(_))));
+    assert!(matches!(sender.post(reply).await, Err(Error::Invalid(_))));
     let posted = Posted { channel: "C0000000001".to_owned(), ts: "1.2".to_owned() };
-    assert!(matches!(poster.update(posted, message("#ops")).await, Err(Error::Invalid(_))));
+    assert!(matches!(sender.update(posted, message("#ops")).await, Err(Error::Invalid(_))));
     assert!(slack.requests().is_empty());
 }
 
@@ -182,18 +182,18 @@ async fn a_channel_is_posted_to_once_a_second() {
 #[tokio::test]
 async fn a_message_whose_answer_is_lost_is_found_and_not_sent_again() {
     let slack = Slack::start().await;
-    let poster = by_token(&slack);
+    let sender = by_token(&slack);
     slack.fail_next(Fault::LostAnswer);
-    let posted = poster.post(message("#ops")).await.unwrap().unwrap();
+    let posted = sender.post(message("#ops")).await.unwrap().unwrap();
     assert_eq!(slack.messages().iter().map(|there| &there.ts).collect::<Vec<_>>(), [&posted.ts]);
     // In a thread, and where it arrives only after its connection broke.
     slack.fail_next(Fault::Late(Duration::from_millis(500)));
-    let reply = poster.post(Message { thread: Some(posted.ts.clone()), ..message("#ops") }).await.unwrap().unwrap();
+    let reply = sender.post(Message { thread: Some(posted.ts.clone()), ..message("#ops") }).await.unwrap().unwrap();
     assert_eq!(slack.messages().last().map(|there| &there.ts), Some(&reply.ts));
     assert_eq!(slack.messages().len(), 2);
     // A server error says as little as a lost answer; what is no longer there was never posted, for all that is known.
     slack.fail_next(Fault::Status(500));
-    assert!(matches!(poster.post(message("#status")).await, Err(Error::Unavailable(_))));
+    assert!(matches!(sender.post(message("#status")).await, Err(Error::Unavailable(_))));
     assert_eq!(slack.messages().len(), 2);
 }
 
@@ -230,11 +230,11 @@ async fn the_same_message_again_is_looked_for_first() {
 #[tokio::test]
 async fn an_update_whose_answer_is_lost_is_sent_again() {
     let slack = Slack::start().await;
-    let poster = by_token(&slack);
-    let posted = poster.post(message("#ops")).await.unwrap().unwrap();
+    let sender = by_token(&slack);
+    let posted = sender.post(message("#ops")).await.unwrap().unwrap();
     slack.fail_next(Fault::LostRequest);
     let better = Message { text: "it is up".to_owned(), ..message("#ops") };
-    assert_eq!(poster.update(posted.clone(), better).await, Ok(posted));
+    assert_eq!(sender.update(posted.clone(), better).await, Ok(posted));
     assert_eq!(slack.texts("#ops"), ["it is up"]);
 }
 
@@ -275,7 +275,9 @@ async fn messages_are_bounded_in_number() {
     let slack = Slack::start().await;
     let names: Vec<String> = (0..=MAX_POSTS).map(|number| format!("#many-{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    names.iter().for_each(|name| slack.add_channel(name));
+    for name in &names {
+        slack.add_channel(name);
+    }
     let folder = tempfile::tempdir().unwrap();
     let poster = poster_of(&slack.by_webhook(folder.path(), &names), folder.path(), &names, &long());
     for name in &names[1..] {

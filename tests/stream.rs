@@ -69,8 +69,8 @@ fn body(length: Option<u64>) -> (Pieces, Stream, Arc<()>) {
     (write, Stream { body: StreamBody::new(frames).boxed_unsync(), length, alive: Arc::downgrade(&alive) }, alive)
 }
 
-fn piece(text: &'static str) -> Result<Frame<Bytes>, Error> {
-    Ok(Frame::data(Bytes::from_static(text.as_bytes())))
+fn piece(text: &'static str) -> Frame<Bytes> {
+    Frame::data(Bytes::from_static(text.as_bytes()))
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn both_bodies_go_on_at_the_same_time() {
     let (write, stream, _alive) = body(None);
     let gate = gate(&origin, &guest::request());
     let asking = tokio::spawn(async move { gate.stream(post(&origin), stream).await });
-    write.send(piece("ping-1")).unwrap();
+    write.send(Ok(piece("ping-1"))).unwrap();
     let mut server = accept(&listener).await;
     let head = read_until(&mut server, "ping-1").await;
     assert!(head.to_lowercase().contains("transfer-encoding: chunked"), "{head}");
@@ -87,7 +87,7 @@ async fn both_bodies_go_on_at_the_same_time() {
     server.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n6\r\npong-1\r\n").await.unwrap();
     let mut incoming = asking.await.unwrap().unwrap();
     assert_eq!(incoming.chunk().await.unwrap().unwrap(), "pong-1");
-    write.send(piece("ping-2")).unwrap();
+    write.send(Ok(piece("ping-2"))).unwrap();
     read_until(&mut server, "ping-2").await;
     server.write_all(b"6\r\npong-2\r\n").await.unwrap();
     assert_eq!(incoming.chunk().await.unwrap().unwrap(), "pong-2");
@@ -104,7 +104,7 @@ async fn a_length_that_was_said_is_sent() {
     let (listener, origin) = listen().await;
     let (write, stream, _alive) = body(Some(6));
     let gate = gate(&origin, &guest::request());
-    write.send(piece("ping-1")).unwrap();
+    write.send(Ok(piece("ping-1"))).unwrap();
     drop(write);
     let asking = tokio::spawn(async move { gate.stream(post(&origin), stream).await });
     let mut server = accept(&listener).await;
@@ -128,7 +128,7 @@ async fn a_body_that_its_run_leaves_open_never_looks_whole() {
     let (write, stream, alive) = body(None);
     let gate = gate(&origin, &guest::request());
     let asking = tokio::spawn(async move { gate.stream(post(&origin), stream).await });
-    write.send(piece("half of it")).unwrap();
+    write.send(Ok(piece("half of it"))).unwrap();
     let mut server = accept(&listener).await;
     read_until(&mut server, "half of it").await;
     // As a trap leaves it: the run is gone, and then its end of the stream.
@@ -156,7 +156,7 @@ async fn an_endless_request_ends_at_its_limit_and_at_the_runs_deadline() {
     let (write, stream, _alive) = body(None);
     let gate = gate_until(&origin, Duration::from_millis(500));
     let asking = tokio::spawn(async move { gate.stream(post(&origin), stream).await });
-    write.send(piece("and")).unwrap();
+    write.send(Ok(piece("and"))).unwrap();
     let mut server = accept(&listener).await;
     server.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await.unwrap();
     let mut incoming = asking.await.unwrap().unwrap();

@@ -96,7 +96,7 @@ fn every_item_is_documented() {
             match &resolve.types[*id].kind {
                 TypeDefKind::Record(record) => record.fields.iter().for_each(|f| look(place(&f.name), &f.docs)),
                 TypeDefKind::Variant(variant) => {
-                    variant.cases.iter().for_each(|case| look(place(&case.name), &case.docs))
+                    variant.cases.iter().for_each(|case| look(place(&case.name), &case.docs));
                 }
                 TypeDefKind::Enum(cases) => cases.cases.iter().for_each(|case| look(place(&case.name), &case.docs)),
                 _ => {}
@@ -115,15 +115,12 @@ fn what_needs_a_grant_says_so_where_it_is_documented() {
         let row = row.unwrap_or_else(|| panic!("`{name}` has no row in the table of wit/README.md"));
         let id = resolve.packages[package].interfaces[&name];
         let docs = resolve.interfaces[id].docs.contents.clone().unwrap_or_default();
-        match found(&interface).grant {
-            None => {
-                assert!(row.contains("every job"), "{row}");
-                assert!(docs.contains("Granted to every job"), "{name}: {docs}");
-            }
-            Some(_) => {
-                assert!(row.contains(&format!("`{name} = ")), "{row}");
-                assert!(docs.contains(&format!("`{name} = ")), "{name}: {docs}");
-            }
+        if found(&interface).grant.is_some() {
+            assert!(row.contains(&format!("`{name} = ")), "{row}");
+            assert!(docs.contains(&format!("`{name} = ")), "{name}: {docs}");
+        } else {
+            assert!(row.contains("every job"), "{row}");
+            assert!(docs.contains("Granted to every job"), "{name}: {docs}");
         }
     }
 }

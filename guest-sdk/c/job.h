@@ -17,10 +17,15 @@ typedef struct job_string_t {
 // How serious a line is.
 typedef uint8_t soloist_job_log_level_t;
 
+// The finest detail.
 #define SOLOIST_JOB_LOG_LEVEL_TRACE 0
+// What helps to find a fault.
 #define SOLOIST_JOB_LOG_LEVEL_DEBUG 1
+// What went as it should.
 #define SOLOIST_JOB_LOG_LEVEL_INFO 2
+// What somebody may want to look at.
 #define SOLOIST_JOB_LOG_LEVEL_WARN 3
+// What went wrong.
 #define SOLOIST_JOB_LOG_LEVEL_ERROR 4
 
 typedef struct {
@@ -109,7 +114,7 @@ typedef struct soloist_job_http_response_t {
   uint16_t   status;
   // Header fields, in order, names in lower case.
   job_list_tuple2_string_string_t   headers;
-  // The body, decoded from its transfer coding, of at most 8 MiB.
+  // The body, decoded from its transfer coding, of at most 8 MiB. What is compressed stays so.
   job_list_u8_t   body;
   // The URL that answered, after redirects.
   job_string_t   url;
@@ -250,7 +255,7 @@ typedef struct soloist_job_dns_rr_t {
   // Seconds it may be kept.
   uint32_t   ttl;
   // The data in presentation form (RFC 1035, section 5): `10 mail.example.com.`; of a TXT record the strings,
-  // joined and unquoted.
+  // joined and unquoted, with what is no UTF-8 replaced. Where a type has no form of its own: `\# 2 0a0b` (RFC 3597).
   job_string_t   data;
 } soloist_job_dns_rr_t;
 
@@ -281,9 +286,10 @@ typedef struct soloist_job_dns_error_t {
   } val;
 } soloist_job_dns_error_t;
 
-// The grants do not allow this question, or this server. The text names the grant that is missing.
+// The grants do not allow this question, or this server, or the run has asked its 1,000. The text names the grant
+// that is missing.
 #define SOLOIST_JOB_DNS_ERROR_DENIED 0
-// The name, the type or the server is none.
+// The name, the type or the server is none. Transfers (AXFR, IXFR) are no questions.
 #define SOLOIST_JOB_DNS_ERROR_INVALID 1
 // No answer in time.
 #define SOLOIST_JOB_DNS_ERROR_TIMEOUT 2
@@ -470,16 +476,19 @@ extern bool soloist_job_slack_post(soloist_job_slack_message_t *message, soloist
 extern bool soloist_job_slack_update(soloist_job_slack_posted_t *posted, soloist_job_slack_message_t *message, soloist_job_slack_posted_t *ret, soloist_job_slack_error_t *err);
 
 // Imported Functions from `soloist:job/dns@0.1.0`
-// Ask the resolver of the agent's system, which may answer from its cache.
+// Ask the resolvers of the agent's system (or those in `[dns] resolvers`), one after the other until one answers. It may
+// answer from its cache. Takes at most 10 s.
 extern bool soloist_job_dns_lookup(job_string_t *name, job_string_t *rtype, soloist_job_dns_answer_t *ret, soloist_job_dns_error_t *err);
 // Ask servers directly, all at once, each for itself: `192.0.2.1`, `[2001:db8::1]:53`, `ns1.example.com`. Recursion is
 // not asked for. The replies are in the order of the servers; one that fails leaves the others alone. 2 s each by
-// default, at most 10 s; at most 256 servers. Private and loopback addresses need to be named in the grant.
+// default, at most 10 s; at most 256 servers, or each reply is `invalid`. An answer to another question is none.
 extern void soloist_job_dns_ask(job_string_t *name, job_string_t *rtype, job_list_string_t *servers, uint32_t *maybe_timeout_ms, soloist_job_dns_list_reply_t *ret);
 
 // Imported Functions from `soloist:job/dns-update@0.1.0`
-// Replace these RRsets, at most 20: all of them or none where the arbiter takes them as one (RFC 2136, and PowerDNS's
-// API). An RRset that is already so is no error. A run makes at most 100 changes.
+// Replace these RRsets, at most 20 of at most 100 records each, with at most 32 KiB of data and a TTL of at most a week:
+// all of them or none (one RFC 2136 UPDATE, or one PATCH of PowerDNS's API). An RRset that is already so is no error;
+// nor is the deletion of one that is not there. An alias (CNAME) beside other records is refused. A run makes at most
+// 100 changes.
 extern bool soloist_job_dns_update_replace(soloist_job_dns_update_list_rrset_t *rrsets, soloist_job_dns_update_error_t *err);
 
 // Exported Functions from `job`

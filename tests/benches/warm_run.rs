@@ -56,10 +56,10 @@ fn module() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("WARM_RUN_MODULE") {
         return Ok(path.into());
     }
-    Ok(Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../jobs/built/probe-rust.wasm")
         .canonicalize()
-        .context("jobs/build probe-rust")?)
+        .context("jobs/build probe-rust")
 }
 
 fn prepare(engine: &Engine, bytes: &[u8], grants: &str) -> Result<Prepared> {

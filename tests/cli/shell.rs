@@ -10,7 +10,7 @@ use soloist_tests::hand::{Hand, name};
 use tempfile::TempDir;
 
 /// The complete configuration that the project's documentation shows.
-pub(crate) const EXAMPLE: &str = r##"[arbiter]
+pub(crate) const EXAMPLE: &str = r#"[arbiter]
 kind = "rfc2136"
 server = "192.0.2.1:53"
 zone = "example.com"
@@ -27,7 +27,7 @@ attempts = 3
 http = ["https://api.example.com"]
 [job.canary.config]
 url = "https://api.example.com/health"
-"##;
+"#;
 
 /// The secret of the key in every shell; 32 bytes.
 pub(crate) const SECRET: &str = "aHVzaGh1c2hodXNoaHVzaGh1c2hodXNoaHVzaGh1c2g=";

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use soloist::capability::{Granted, Grants, Services, ServicesConfig};
 use soloist::round::{Change, Data, Fence, Outcome};
-use soloist::runtime::{Engine, Limits, Module, Prepared, Report, Request};
+use soloist::runtime::{Engine, Module, Prepared, Report, Request};
 use soloist_tests::guest;
 use soloist_tests::slack::Slack;
 use tempfile::TempDir;
@@ -40,9 +40,11 @@ pub(crate) struct Bench {
     pub(crate) state: Option<Data>,
     /// When the next run was due.
     pub(crate) due_ms: u64,
+    name: String,
+    grants: String,
     settings: Arc<Map<String, Value>>,
     prepared: Prepared,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Bench {
@@ -50,13 +52,16 @@ impl Bench {
     pub(crate) async fn new(name: &str, settings: Value, grants: &str) -> Self {
         let slack = Slack::start().await;
         let folder = tempfile::tempdir().expect("a folder");
-        let config: ServicesConfig = toml::from_str(&slack.by_token(folder.path())).expect("a configuration");
-        let services = Services::new(&config, folder.path()).expect("services");
-        let grants: Grants = toml::from_str(&format!("slack = [\"#ops\"]\n{grants}")).expect("grants");
-        let prepared =
-            module(name).prepare(name, Arc::new(Granted::new(grants, services))).expect("the job is granted all");
+        let prepared = prepare(name, grants, &slack, folder.path());
         let Value::Object(settings) = settings else { panic!("settings are an object") };
-        Self { slack, state: None, due_ms: 1_800_000_000_000, settings: Arc::new(settings), prepared, _folder: folder }
+        let due_ms = 1_800_000_000_000;
+        let (name, grants) = (name.to_owned(), grants.to_owned());
+        Self { slack, state: None, due_ms, name, grants, settings: Arc::new(settings), prepared, folder }
+    }
+
+    /// From now on another agent runs it: it has the job's state, and was not told to wait.
+    pub(crate) fn elsewhere(&mut self) {
+        self.prepared = prepare(&self.name, &self.grants, &self.slack, self.folder.path());
     }
 
     /// Runs it once. What it sets is kept if the run goes well, as with an agent.
@@ -102,6 +107,13 @@ impl Bench {
         *seen = texts.len();
         new
     }
+}
+
+fn prepare(name: &str, grants: &str, slack: &Slack, folder: &Path) -> Prepared {
+    let config: ServicesConfig = toml::from_str(&slack.by_token(folder)).expect("a configuration");
+    let services = Services::new(&config, folder).expect("services");
+    let grants: Grants = toml::from_str(&format!("slack = [\"#ops\"]\n{grants}")).expect("grants");
+    module(name).prepare(name, Arc::new(Granted::new(grants, services))).expect("the job is granted all")
 }
 
 /// Changes a setting.

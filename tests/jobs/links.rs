@@ -30,7 +30,7 @@ async fn a_broken_link_is_told_once_until_it_works_again() {
         "<a href='/about'>about</a> <a href='/gone#top'>x</a> <a href='https://example.com/'>elsewhere</a>",
     );
     web.page("/about", 200, "<img src=\"broken.png\">");
-    web.page("/broken.png", 0, "");
+    web.page("/broken.png", 500, "");
     assert_eq!(bench.ok().await, "2 of 2 pages, 4 links, 2 broken; told #ops of 2");
     let told = bench.told(&mut seen);
     assert!(told[0].contains(&format!("{}: status 404, on {}", web.url("/gone"), web.url("/"))), "{told:?}");
@@ -42,6 +42,7 @@ async fn a_broken_link_is_told_once_until_it_works_again() {
     web.page("/gone", 410, "gone");
     bench.slack.fail_next(Fault::RateLimited(3000));
     bench.fails(Outcome::Retry, "Slack asks to wait").await;
+    bench.elsewhere();
     assert_eq!(bench.ok().await, "2 of 2 pages, 4 links, 2 broken; told #ops of 1");
     assert_eq!(bench.told(&mut seen).len(), 1);
 }

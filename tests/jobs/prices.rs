@@ -53,6 +53,7 @@ async fn a_crossing_that_slack_did_not_take_is_told_by_the_next_attempt() {
     bench.fails(Outcome::Error, "Slack refused the message to #ops: channel_not_found").await;
     bench.slack.fail_next(Fault::RateLimited(3000));
     bench.fails(Outcome::Retry, "Slack asks to wait").await;
+    bench.elsewhere();
     assert!(bench.told(&mut seen).is_empty());
     assert_eq!(bench.ok().await, "the euro is 2, above; told #ops");
     assert_eq!(bench.told(&mut seen).len(), 1);

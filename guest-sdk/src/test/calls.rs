@@ -194,10 +194,10 @@ pub(crate) mod metric {
 }
 
 pub(crate) mod random {
-    use super::ask;
+    use super::{World, ask};
 
     pub(crate) fn number() -> u64 {
-        ask("random::number", |host| host.number())
+        ask("random::number", World::number)
     }
 
     pub(crate) fn bytes(length: u32) -> Vec<u8> {

@@ -19,6 +19,14 @@ const BEGIN: Duration = Duration::from_secs(1_767_225_600);
 /// A name in lower case without its final dot, and a type in capitals.
 type Key = (String, String);
 
+/// What the run has set as the state.
+#[derive(Debug)]
+enum Set {
+    Nothing,
+    Cleared,
+    Text(String),
+}
+
 /// All that a test has set, and all that a job has done.
 #[derive(Debug)]
 pub(super) struct World {
@@ -34,7 +42,7 @@ pub(super) struct World {
     pub(super) state: Option<String>,
     pub(super) now: SystemTime,
     pub(super) deadline: SystemTime,
-    set: Option<Option<String>>,
+    set: Set,
     requests: Vec<Request>,
     logs: Vec<(Level, String)>,
     posts: Vec<Post>,
@@ -60,7 +68,7 @@ impl Default for World {
             state: None,
             now,
             deadline: now,
-            set: None,
+            set: Set::Nothing,
             requests: Vec::new(),
             logs: Vec::new(),
             posts: Vec::new(),
@@ -98,7 +106,11 @@ impl World {
     }
 
     pub(super) fn state(&self) -> Option<String> {
-        self.set.clone().unwrap_or_else(|| self.state.clone())
+        match &self.set {
+            Set::Nothing => self.state.clone(),
+            Set::Cleared => None,
+            Set::Text(text) => Some(text.clone()),
+        }
     }
 
     /// Gives the number of bytes where there are too many.
@@ -107,7 +119,7 @@ impl World {
         if size > MAX_STATE {
             return Err(size);
         }
-        self.set = Some(value.map(str::to_owned));
+        self.set = value.map_or(Set::Cleared, |text| Set::Text(text.to_owned()));
         Ok(())
     }
 

@@ -144,6 +144,7 @@ pub fn arbiters(config: &Config) -> Result<HashMap<String, Arc<dyn Arbiter>>, St
 
 /// The zone that jobs change as far as they are granted it: by the account of these arbiters, and nothing at the name of a
 /// job's record.
+#[expect(clippy::implicit_hasher, reason = "it is the map that `arbiters` makes")]
 pub fn zone(config: &Config, arbiters: &HashMap<String, Arc<dyn Arbiter>>) -> Zone {
     Zone {
         account: arbiters.values().find_map(|arbiter| arbiter.account()),

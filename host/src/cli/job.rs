@@ -33,7 +33,7 @@ pub enum Command {
     /// Run a module or a project once, here, without arbitration: its summary on stdout, its log on stderr.
     ///
     /// Exits 0 if the job returned a summary, 1 if the run failed, 2 if it could not be run.
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Show what a module is and needs: world, imports, grants, digest, size.
     ///
     /// Exits 0 if it can run on this host with its grants, 1 if it imports what this host does not have, 2 if it is no job.
@@ -48,7 +48,7 @@ pub async fn run(command: Command, format: LogFormat) -> anyhow::Result<ExitCode
     match command {
         Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(&args).await,
-        Command::Run(args) => run::run(args, format).await,
+        Command::Run(args) => run::run(*args, format).await,
         Command::Inspect(args) => inspect::run(args).await,
     }
 }

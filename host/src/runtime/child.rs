@@ -234,7 +234,8 @@ fn end_with_parent() -> io::Result<()> {
     std::thread::Builder::new().name("soloist-parent".to_owned()).spawn(watch).map(|_| ())
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
     use std::path::PathBuf;

@@ -23,7 +23,6 @@ fn wrong(block: &Value) -> Option<String> {
     let kind = block["type"].as_str();
     match kind {
         None => missing("type"),
-        Some("divider") => None,
         Some("header") if block["text"]["type"] != "plain_text" => Some("must be plain_text".to_owned()),
         Some("header") => text(&block["text"], 150),
         Some("section") => match (block.get("text"), block.get("fields").and_then(Value::as_array)) {
@@ -50,7 +49,7 @@ fn wrong(block: &Value) -> Option<String> {
         Some("actions") => block["elements"].is_array().then_some(()).map_or_else(|| missing("elements"), |()| None),
         Some("image") if !block["alt_text"].is_string() => missing("alt_text"),
         Some("image") if !block["image_url"].is_string() && block.get("slack_file").is_none() => missing("image_url"),
-        Some("image" | "rich_text" | "table" | "video" | "input" | "file" | "markdown") => None,
+        Some("divider" | "image" | "rich_text" | "table" | "video" | "input" | "file" | "markdown") => None,
         Some(other) => Some(format!("unsupported type: {other}")),
     }
 }

@@ -21,7 +21,7 @@ type Rr struct {
 	// Seconds it may be kept.
 	Ttl uint32
 	// The data in presentation form (RFC 1035, section 5): `10 mail.example.com.`; of a TXT record the strings,
-	// joined and unquoted.
+	// joined and unquoted, with what is no UTF-8 replaced. Where a type has no form of its own: `\# 2 0a0b` (RFC 3597).
 	Data string
 }
 
@@ -38,9 +38,10 @@ type Answer struct {
 }
 
 const (
-	// The grants do not allow this question, or this server. The text names the grant that is missing.
+	// The grants do not allow this question, or this server, or the run has asked its 1,000. The text names the grant
+	// that is missing.
 	Error_Denied uint8 = 0
-	// The name, the type or the server is none.
+	// The name, the type or the server is none. Transfers (AXFR, IXFR) are no questions.
 	Error_Invalid uint8 = 1
 	// No answer in time.
 	Error_Timeout uint8 = 2

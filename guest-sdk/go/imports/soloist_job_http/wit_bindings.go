@@ -33,7 +33,7 @@ type Response struct {
 	Status uint16
 	// Header fields, in order, names in lower case.
 	Headers []witTypes.Tuple2[string, string]
-	// The body, decoded from its transfer coding, of at most 8 MiB.
+	// The body, decoded from its transfer coding, of at most 8 MiB. What is compressed stays so.
 	Body []uint8
 	// The URL that answered, after redirects.
 	Url string

@@ -11,10 +11,15 @@ import (
 )
 
 const (
+	// The finest detail.
 	Level_Trace uint8 = 0
+	// What helps to find a fault.
 	Level_Debug uint8 = 1
-	Level_Info  uint8 = 2
-	Level_Warn  uint8 = 3
+	// What went as it should.
+	Level_Info uint8 = 2
+	// What somebody may want to look at.
+	Level_Warn uint8 = 3
+	// What went wrong.
 	Level_Error uint8 = 4
 )
 

@@ -7,7 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 use super::super::account::{Account, ChangeError, RrSet};
 use super::super::presentation::type_text;
 use super::deadline::Deadline;
-use super::{Lost, PowerDns};
+use super::{Lost, PowerDns, change};
 
 /// An arbiter of no record: its client, zone and key.
 pub(super) struct ZoneAccount(pub(super) PowerDns);
@@ -20,7 +20,7 @@ impl Account for ZoneAccount {
         may: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<(), ChangeError> {
         let Self(arbiter) = self;
-        let change = arbiter.asked.replace(rrsets).map_err(|error| ChangeError::Refused(error.to_string()))?;
+        let change = change::replace(rrsets).map_err(|error| ChangeError::Refused(error.to_string()))?;
         let request = arbiter.client.patch(arbiter.asked.zone_url.clone()).header(CONTENT_TYPE, "application/json");
         if !may() {
             return Err(ChangeError::Withdrawn);

@@ -45,23 +45,6 @@ impl Asked {
         serde_json::to_vec(&Patch { rrsets: vec![change] })
     }
 
-    /// The change that leaves these RRsets.
-    ///
-    /// # Errors
-    /// It cannot be written as JSON, which cannot be.
-    pub(super) fn replace(&self, rrsets: &[RrSet]) -> Result<Vec<u8>, serde_json::Error> {
-        let change = |set: &RrSet| {
-            let records: Vec<New> =
-                set.data.iter().map(|data| New { content: content_of(data), disabled: false }).collect();
-            let changetype = if records.is_empty() { "DELETE" } else { "REPLACE" };
-            let kind = type_text(set.rtype).into();
-            Change { name: absolute_text(&set.name), kind, ttl: set.ttl, changetype, records }
-        };
-        // Deletions first: an alias may come in place of other records, and they in place of it.
-        let (deleted, others): (Vec<&RrSet>, Vec<&RrSet>) = rrsets.iter().partition(|set| set.data.is_empty());
-        serde_json::to_vec(&Patch { rrsets: deleted.into_iter().chain(others).map(change).collect() })
-    }
-
     /// What came of a change of RRsets, of which `what` is the first.
     pub(super) fn of_replace(&self, answer: &Answer, what: &str) -> Result<(), ChangeError> {
         if let Some(reason) = self.why_refused(answer, what) {
@@ -72,6 +55,23 @@ impl Asked {
             status => Err(ChangeError::Unavailable(format!("the answer was {}{}", code(status), words(answer)))),
         }
     }
+}
+
+/// The change that leaves these RRsets.
+///
+/// # Errors
+/// It cannot be written as JSON, which cannot be.
+pub(super) fn replace(rrsets: &[RrSet]) -> Result<Vec<u8>, serde_json::Error> {
+    let change = |set: &RrSet| {
+        let records: Vec<New> =
+            set.data.iter().map(|data| New { content: content_of(data), disabled: false }).collect();
+        let changetype = if records.is_empty() { "DELETE" } else { "REPLACE" };
+        let kind = type_text(set.rtype).into();
+        Change { name: absolute_text(&set.name), kind, ttl: set.ttl, changetype, records }
+    };
+    // Deletions first: an alias may come in place of other records, and they in place of it.
+    let (deleted, others): (Vec<&RrSet>, Vec<&RrSet>) = rrsets.iter().partition(|set| set.data.is_empty());
+    serde_json::to_vec(&Patch { rrsets: deleted.into_iter().chain(others).map(change).collect() })
 }
 
 /// Data as the API has it: of a TXT record each string in quotes.

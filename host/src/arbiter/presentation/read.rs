@@ -46,7 +46,7 @@ pub fn data_from(rtype: RecordType, text: &str) -> Result<RData, String> {
         RecordType::CNAME => one_name().map(|name| RData::CNAME(CNAME(name))),
         RecordType::NS => one_name().map(|name| RData::NS(NS(name))),
         RecordType::PTR => one_name().map(|name| RData::PTR(PTR(name))),
-        RecordType::DNAME => one_name().and_then(dname),
+        RecordType::DNAME => one_name().and_then(|name| dname(&name)),
         _ => other(rtype, text),
     };
     data.map_err(wrong)
@@ -57,7 +57,7 @@ fn txt(bytes: &[u8]) -> TXT {
 }
 
 /// The library has no data of its own for it.
-fn dname(name: Name) -> Result<RData, String> {
+fn dname(name: &Name) -> Result<RData, String> {
     let bytes = name.to_bytes().map_err(|error| error.to_string())?;
     Ok(RData::Unknown { code: RecordType::DNAME, rdata: NULL::with(bytes) })
 }

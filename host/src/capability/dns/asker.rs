@@ -226,8 +226,7 @@ impl Asker {
 
 fn may_reach(addr: SocketAddr, reach: Reach) -> bool {
     match (reach, place(addr.ip())) {
-        (Reach::Literal, _) | (_, Place::Public) => true,
-        (Reach::Private, Place::Private | Place::Loopback) => true,
+        (Reach::Literal, _) | (_, Place::Public) | (Reach::Private, Place::Private | Place::Loopback) => true,
         (Reach::Public | Reach::Private, _) => false,
     }
 }

@@ -165,13 +165,12 @@ impl Clients {
     pub(super) async fn connect(&self, reach: Reach, url: &Url) -> Result<TcpStream, BoxError> {
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or_default();
-        let addresses: Vec<SocketAddr> = match literal(host) {
-            Some(address) => vec![SocketAddr::new(address, port)],
-            None => {
-                let filter = Filter { reach: Some(reach), names: Arc::clone(&self.names) };
-                let found = filter.resolve(host.parse::<Name>()?).await?;
-                found.map(|address| SocketAddr::new(address.ip(), port)).collect()
-            }
+        let addresses: Vec<SocketAddr> = if let Some(address) = literal(host) {
+            vec![SocketAddr::new(address, port)]
+        } else {
+            let filter = Filter { reach: Some(reach), names: Arc::clone(&self.names) };
+            let found = filter.resolve(host.parse::<Name>()?).await?;
+            found.map(|address| SocketAddr::new(address.ip(), port)).collect()
         };
         let mut failed: BoxError = "the name has no address".into();
         for address in addresses {

@@ -192,7 +192,8 @@ fn forms(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
     let (mut upper, mut lower) = (String::new(), String::new());
     for byte in secret.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            [&mut upper, &mut lower].into_iter().for_each(|url| url.push(char::from(byte)));
+            upper.push(char::from(byte));
+            lower.push(char::from(byte));
         } else {
             upper.push_str(&format!("%{byte:02X}"));
             lower.push_str(&format!("%{byte:02x}"));

@@ -127,12 +127,12 @@ impl wit::Host for State {
 
     async fn update(
         &mut self,
-        posted: wit::Posted,
+        there: wit::Posted,
         message: wit::Message,
     ) -> wasmtime::Result<Result<wit::Posted, wit::Error>> {
         self.facts().check()?;
         let poster = Arc::clone(&self.extensions.get::<Context>()?.poster);
-        let wit::Posted { channel, ts } = posted;
+        let wit::Posted { channel, ts } = there;
         let updated = poster.update(Posted { channel, ts }, message.into()).await;
         answer(updated.map(|Posted { channel, ts }| wit::Posted { channel, ts }))
     }

@@ -185,8 +185,8 @@ mod tests {
             () = start => {}
         }
         let id = fs::read_to_string(&begun).unwrap();
-        let stat = format!("/proc/{}/stat", id.trim());
-        let runs = || fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+        let path = format!("/proc/{}/stat", id.trim());
+        let runs = || fs::read_to_string(&path).is_ok_and(|stat| !stat.contains(") Z "));
         let end = async {
             while runs() {
                 tokio::time::sleep(Duration::from_millis(5)).await;

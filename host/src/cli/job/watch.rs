@@ -57,10 +57,10 @@ pub(super) async fn run(what: &What, args: &Args, format: LogFormat) -> anyhow::
         if !is_over {
             running.await;
         }
-        match signal {
-            Some(signal) => return Ok(ended(signal)),
-            None => tracing::info!("changed: once more"),
+        if let Some(signal) = signal {
+            return Ok(ended(signal));
         }
+        tracing::info!("changed: once more");
     }
 }
 

@@ -42,13 +42,15 @@ impl Key {
     /// What goes before an entry of these parts.
     pub(super) fn seal(&self, context: Context<'_>, parts: &[&[u8]]) -> Vec<u8> {
         let mut mac = self.begin(context);
-        parts.iter().for_each(|part| mac.update(part));
+        for part in parts {
+            mac.update(part);
+        }
         // Twice, so that ring's own comparison can be used for what comes in parts. The second is of 32 bytes, the first of more.
         [MAGIC, hmac::sign(&self.0, mac.sign().as_ref()).as_ref()].concat()
     }
 
     /// What was sealed for this context; none where it was not, or not by us.
-    pub(super) fn open_sealed(&self, context: Context<'_>, sealed: Bytes) -> Option<Bytes> {
+    pub(super) fn open_sealed(&self, context: Context<'_>, sealed: &Bytes) -> Option<Bytes> {
         let mac = sealed.strip_prefix(MAGIC)?.get(..LENGTH)?;
         let payload = sealed.slice(MAGIC.len() + LENGTH..);
         let mut expected = self.begin(context);
@@ -102,7 +104,7 @@ fn read(path: &Path) -> io::Result<Option<Key>> {
 fn is_private(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let found = fs::metadata(path)?;
-    Ok(found.permissions().mode() & 0o077 == 0 && found.uid() == rustix::process::geteuid().as_raw())
+    Ok(found.permissions().mode().trailing_zeros() >= 6 && found.uid() == rustix::process::geteuid().as_raw())
 }
 
 #[cfg(not(unix))]

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Context;
-use super::{Digest, Store, entry};
+use super::{Digest, Store, entry, forget};
 
 /// The largest such note, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -31,10 +31,10 @@ impl Store {
         let name = name(job, identity);
         let path = self.0.root.join("last").join(&name);
         let sealed = self.tried("read", entry::read(&path, MAX_BYTES))??;
-        let payload = self.0.key.open_sealed(Context::Last { name: &name }, sealed.into());
+        let payload = self.0.key.open_sealed(Context::Last { name: &name }, &sealed.into());
         let last = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
         if last.is_none() {
-            self.forget(&path, "it is not as it was written here");
+            forget(&path, "it is not as it was written here");
         }
         last
     }

@@ -10,6 +10,17 @@ mod entry;
 mod evict;
 mod key;
 mod last;
+/// Removes an entry that cannot be used.
+fn forget(path: &Path, why: &str) {
+    let removed = std::fs::remove_file(path);
+    tracing::warn!(
+        event = "store",
+        removed = removed.is_ok(),
+        "`{}` is not used, and made anew when it is needed: {why}",
+        path.display()
+    );
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -77,7 +88,7 @@ impl Store {
         let path = self.module_path(digest);
         let bytes = self.tried("read", entry::read(&path, MAX_MODULE_BYTES))??;
         if Digest::of(&bytes) != digest {
-            self.forget(&path, "its bytes are not those that its name says");
+            forget(&path, "its bytes are not those that its name says");
             return None;
         }
         entry::touch(&path, SystemTime::now());
@@ -101,11 +112,9 @@ impl Store {
         let path = self.module_path(digest);
         let file = File::open(&path).ok()?;
         // Refused while another process is about to remove it.
-        match file.try_lock_shared() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return None,
-            // A file system without locks: it can be removed, and is written again when it is needed.
-            Err(TryLockError::Error(_)) => {}
+        // A file system without locks is no hindrance: it can be removed, and is written again when it is needed.
+        if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+            return None;
         }
         // Removed between opening and locking: what is locked is no longer what stands there.
         if !entry::is_same(&file, &path) || file.metadata().ok()?.len() != size {
@@ -120,16 +129,12 @@ impl Store {
         let path = self.compiled_path(digest, target);
         let context = Context::Compiled { digest: &digest, target };
         let sealed = self.tried("read", entry::read(&path, MAX_CODE_BYTES))??;
-        match self.0.key.open_sealed(context, sealed.into()) {
-            Some(payload) => {
-                entry::touch(&path, SystemTime::now());
-                Some(payload)
-            }
-            None => {
-                self.forget(&path, "it is not as it was written here");
-                None
-            }
-        }
+        let Some(payload) = self.0.key.open_sealed(context, &sealed.into()) else {
+            forget(&path, "it is not as it was written here");
+            return None;
+        };
+        entry::touch(&path, SystemTime::now());
+        Some(payload)
     }
 
     /// Keeps machine code that was just compiled here, in parts that follow each other.
@@ -144,17 +149,7 @@ impl Store {
 
     /// Removes machine code that cannot be used after all.
     pub fn forget_compiled(&self, digest: Digest, target: &str, why: &str) {
-        self.forget(&self.compiled_path(digest, target), why);
-    }
-
-    fn forget(&self, path: &Path, why: &str) {
-        let removed = std::fs::remove_file(path);
-        tracing::warn!(
-            event = "store",
-            removed = removed.is_ok(),
-            "`{}` is not used, and made anew when it is needed: {why}",
-            path.display()
-        );
+        forget(&self.compiled_path(digest, target), why);
     }
 
     /// Removes what was used least lately until the rest is no larger than it may be.

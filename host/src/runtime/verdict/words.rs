@@ -33,9 +33,9 @@ fn zig(stderr: &str) -> Option<String> {
 /// `panic: runtime error: index out of range [5] with length 3`, then `goroutine 1 [running]:` and the functions, each with its
 /// place on the line behind it. Zig without threads says `panic: ` too.
 fn go(stderr: &str) -> Option<String> {
-    let starts = |line: &&str| line.starts_with("panic: ") || line.starts_with("fatal error: ");
+    let starts = |line: &str| line.starts_with("panic: ") || line.starts_with("fatal error: ");
     let lines: Vec<&str> = stderr.lines().collect();
-    let start = lines.iter().rposition(|line| starts(&line))?;
+    let start = lines.iter().rposition(|line| starts(line))?;
     let message = joined(lines[start..].iter().copied().take_while(|line| !ends_go_message(line)));
     // The first function that is not Go's own.
     let trace = lines[start..].iter().skip_while(|line| !line.starts_with("goroutine ")).skip(1);
@@ -86,7 +86,7 @@ fn componentize_js(stderr: &str) -> Option<String> {
     Some(thrown.trim().to_owned())
 }
 
-/// What `assert` says in C (`Assertion failed: x > 0 (main.c: check: 5)`), and `abort` in AssemblyScript (`abort: no such thing
+/// What `assert` says in C (`Assertion failed: x > 0 (main.c: check: 5)`), and `abort` in `AssemblyScript` (`abort: no such thing
 /// in assembly/index.ts(5:3)`).
 fn assertion(stderr: &str) -> Option<String> {
     let is_it = |line: &&str| {

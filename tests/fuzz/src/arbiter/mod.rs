@@ -5,7 +5,7 @@ mod error;
 #[allow(dead_code, reason = "not every part of it is fuzzed")]
 #[path = "../../../../host/src/arbiter/options.rs"]
 mod options;
-#[allow(dead_code, reason = "not every part of it is fuzzed")]
+#[allow(dead_code, unused_imports, reason = "not every part of it is fuzzed")]
 #[path = "../../../../host/src/arbiter/presentation/mod.rs"]
 pub mod presentation;
 pub mod rfc2136;

@@ -9,7 +9,7 @@ fn give(text: []const u8) host.job_string_t {
     return .{ .ptr = copy.ptr, .len = copy.len };
 }
 
-fn fail(mode: []const u8) error{ Retry, Final }!void {
+noinline fn fail(mode: []const u8) error{ Retry, Final }!void {
     const is = std.mem.eql;
     if (is(u8, mode, "exception")) @panic("no such thing: 7");
     if (is(u8, mode, "index")) std.mem.doNotOptimizeAway(("things"[0..])[mode.len + 2]);

@@ -10,7 +10,7 @@ use anyhow::anyhow;
 use super::super::new::Language;
 use super::super::project::Project;
 use super::rust;
-use crate::cli::output::WithHint as _;
+use crate::cli::output::{Hint, WithHint as _};
 
 /// What a build command is started with.
 #[derive(Debug, Default)]
@@ -152,7 +152,7 @@ fn need(build: &[String], language: Language) -> anyhow::Result<()> {
 pub(super) fn missing(program: &str, language: Option<Language>) -> anyhow::Error {
     let error = anyhow!("`{program}` is not on the `PATH`, and the build needs it");
     match language.filter(|_| !program.contains('/')) {
-        Some(language) => Err::<(), _>(error).hint(hint(language)).unwrap_err(),
+        Some(language) => error.context(Hint::new(hint(language))),
         None => error,
     }
 }
