@@ -59,8 +59,8 @@ fn what_is_no_job_is_refused_with_a_hint() {
     std::fs::write(&file, "(module)").expect("a file");
     let (code, _, stderr) = soloist(&["job", "inspect", file.to_str().expect("a path")]);
     assert_eq!(code, 2);
-    assert!(stderr.contains("the module is a core module, and a job is a component"), "{stderr}");
-    assert!(stderr.contains("hint: ") && stderr.contains("wasm-tools component new"), "{stderr}");
+    assert!(stderr.contains("the module is a core module without WIT"), "{stderr}");
+    assert!(stderr.contains("hint: ") && stderr.contains("wasm-tools component embed"), "{stderr}");
     let (code, _, stderr) = soloist(&["job", "run", "none.wasm"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("the module `none.wasm` cannot be read: No such file"), "{stderr}");

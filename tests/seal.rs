@@ -61,11 +61,10 @@ impl Stage {
 
     /// Says something else of the seal, for the agents that are started from now on.
     fn configure(&self, seal: &str) {
-        let path = self.fleet.path("soloist.toml");
-        let text = std::fs::read_to_string(&path).expect("the configuration");
+        let text = std::fs::read_to_string(self.fleet.config()).expect("the configuration");
         let (before, rest) = text.split_once("[seal]\n").expect("there is a seal");
         let (_, after) = rest.split_once("\n\n").expect("an empty line ends it");
-        std::fs::write(path, format!("{before}[seal]\n{seal}\n\n{after}")).expect("the configuration");
+        self.fleet.configure_as(&format!("{before}[seal]\n{seal}\n\n{after}"));
     }
 
     fn rounds(&self) -> Vec<u64> {

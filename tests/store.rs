@@ -148,7 +148,7 @@ async fn a_store_that_cannot_be_had_costs_a_warning() {
 async fn a_module_that_takes_too_much_to_compile_is_refused_and_the_rounds_go_on() {
     for (limit, reason) in [
         ("memory = \"64MiB\"", "takes more than 64 MiB of memory"),
-        ("time = \"1s\"", "takes longer than 1s of one processor's time"),
+        ("time = \"1s\"\nmemory = \"16GiB\"", "takes longer than 1s of one processor's time"),
     ] {
         let mut stage = Stage::new(&format!("[compiler]\n{limit}\n"));
         stage.fleet.start_all(&["alto"]).await;

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -41,6 +42,8 @@ pub struct Fleet {
     key: Key,
     tables: String,
     jobs: usize,
+    /// How often the configuration was written again: agents that run go by the file that they were started with.
+    rewritten: AtomicUsize,
     agents: BTreeMap<String, Child>,
     log: Log,
 }
@@ -53,20 +56,43 @@ impl Fleet {
     /// They cannot be written.
     pub fn new(server: SocketAddr, key: &Key, tables: &str) -> Self {
         let fleet = Self::bare(server, key, tables);
-        fleet.configure(server, &fleet.key);
+        fleet.write_rfc2136(server, &fleet.key);
         fleet
     }
 
-    /// Writes the configuration again, for agents that are started from now on: they go to this address, with this key.
+    /// Writes another configuration, for agents that are started from now on: they go to this address, with this key.
     ///
     /// # Panics
     /// It cannot be written.
     pub fn configure(&self, server: SocketAddr, key: &Key) {
+        self.rewritten.fetch_add(1, Ordering::Relaxed);
+        self.write_rfc2136(server, key);
+    }
+
+    /// The same, with this text.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn configure_as(&self, text: &str) {
+        self.rewritten.fetch_add(1, Ordering::Relaxed);
+        std::fs::write(self.config(), text).expect("the configuration can be written");
+    }
+
+    /// The configuration of agents that are started now.
+    pub fn config(&self) -> PathBuf {
+        match self.rewritten.load(Ordering::Relaxed) {
+            0 => self.path("soloist.toml"),
+            times => self.path(&format!("soloist-{times}.toml")),
+        }
+    }
+
+    fn write_rfc2136(&self, server: SocketAddr, key: &Key) {
         let arbiter = format!(
             "[arbiter]\nkind = \"rfc2136\"\nserver = \"{server}\"\nzone = \"{ZONE}\"\n\
-             key = {{ name = \"{}\", algorithm = \"{}\", secret-file = \"key\" }}\n\n",
+             key = {{ name = \"{}\", algorithm = \"{}\", secret-file = \"{}\" }}\n\n",
             key.name(),
-            key.algorithm().name()
+            key.algorithm().name(),
+            self.key_file()
         );
         self.write(&key.secret_base64(), &arbiter);
     }
@@ -89,14 +115,22 @@ impl Fleet {
         let home = tempfile::Builder::new().prefix("fleet-").tempdir().expect("there is room for a directory");
         let jobs = tables.lines().filter(|line| is_job(line)).count();
         let (key, tables) = (key.clone(), tables.to_owned());
-        Self { home, server, key, tables, jobs, agents: BTreeMap::new(), log: Log::default() }
+        let rewritten = AtomicUsize::new(0);
+        Self { home, server, key, tables, jobs, rewritten, agents: BTreeMap::new(), log: Log::default() }
     }
 
     /// Writes the secret and the configuration, of which `arbiter` is the table.
     fn write(&self, secret: &str, arbiter: &str) {
         let text = arbiter.to_owned() + &self.tables;
-        std::fs::write(self.path("key"), secret).expect("the key can be written");
-        std::fs::write(self.path("soloist.toml"), text).expect("the configuration can be written");
+        std::fs::write(self.path(&self.key_file()), secret).expect("the key can be written");
+        std::fs::write(self.config(), text).expect("the configuration can be written");
+    }
+
+    fn key_file(&self) -> String {
+        match self.rewritten.load(Ordering::Relaxed) {
+            0 => "key".to_owned(),
+            times => format!("key-{times}"),
+        }
     }
 
     /// The configuration's directory.
@@ -140,7 +174,7 @@ impl Fleet {
         let mut child = command
             // It ends with its stdin, and so with this process, however that ends.
             .args(["--log-format", "json", "run", "--end-with-parent", "--config"])
-            .arg(self.path("soloist.toml"))
+            .arg(self.config())
             .env("SOLOIST_AGENT_NAME", agent)
             // What they keep goes with the fleet.
             .env("XDG_CACHE_HOME", self.path("cache"))
