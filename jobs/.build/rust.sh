@@ -51,16 +51,16 @@ choose_toolchain() {
     [[ -f /usr/lib/wasm32-wasi/libc.a ]] || die "$problem: the C library for WASI is missing" "${hints[@]}"
 
     # Debian has no wasm-component-ld; every toolchain of rustup's does, with the target or without.
-    local host tools linker wasm_ld
+    local host folder linker wasm_ld
     host=$("$RUSTC" -vV | sed -n 's/^host: //p')
-    tools=lib/rustlib/$host/bin
+    folder=lib/rustlib/$host/bin
     local sysroots=()
     if command -v rustc >/dev/null; then sysroots+=("$(rustc --print sysroot)"); fi
     sysroots+=("${RUSTUP_HOME:-$HOME/.rustup}"/toolchains/*)
-    linker=$(first_executable "${sysroots[@]/%//$tools/wasm-component-ld}" "$(command -v wasm-component-ld)") ||
+    linker=$(first_executable "${sysroots[@]/%//$folder/wasm-component-ld}" "$(command -v wasm-component-ld)") ||
         die "$problem: \`wasm-component-ld\` is missing" \
             "it is part of every Rust toolchain of rustup; or: cargo install wasm-component-ld"
-    wasm_ld=$(first_executable /usr/bin/wasm-ld-22 "${sysroots[@]/%//$tools/gcc-ld/wasm-ld}" "$(command -v wasm-ld)") ||
+    wasm_ld=$(first_executable /usr/bin/wasm-ld-22 "${sysroots[@]/%//$folder/gcc-ld/wasm-ld}" "$(command -v wasm-ld)") ||
         die "$problem: \`wasm-ld\` is missing" "$on_debian"
 
     export RUSTC_BOOTSTRAP=1 # for -Zbuild-std
