@@ -96,7 +96,10 @@ mod tests {
     const URL: &str = "https://api.example.com/health";
 
     fn host(previous: &str) -> Host {
-        Host::new().config("url", URL).config("channel", "#ops").previous(previous)
+        Host::new()
+            .config("url", URL)
+            .config("channel", "#ops")
+            .previous(previous)
             // The job measures with the machine's own clock.
             .context(|context| context.deadline_ms = u64::MAX / 2_000_000)
     }
@@ -123,7 +126,8 @@ mod tests {
 
     #[test]
     fn what_could_not_be_told_is_worth_another_attempt() {
-        let ran = host("ok").respond(URL, 503, "").refuse_post("#ops", slack::Error::Rejected("no_text".to_owned())).run(run);
+        let ran =
+            host("ok").respond(URL, 503, "").refuse_post("#ops", slack::Error::Rejected("no_text".to_owned())).run(run);
         assert!(matches!(ran.result, Err(Failure::Retry(_))) && ran.posts.is_empty(), "{:?}", ran.result);
     }
 

@@ -89,7 +89,8 @@ fn headers(url: &str) -> Result<String, Failure> {
 }
 
 fn flood(url: &str) -> Result<String, Failure> {
-    let mut refused: Vec<String> = (0..FLOOD).filter_map(|_| http::get(url).err()).map(|error| error.to_string()).collect();
+    let mut refused: Vec<String> =
+        (0..FLOOD).filter_map(|_| http::get(url).err()).map(|error| error.to_string()).collect();
     match refused.pop() {
         None => Ok(format!("succeeded: {FLOOD} requests")),
         Some(reason) => Err(Failure::final_(format!("{} refused; {reason}", refused.len() + 1))),

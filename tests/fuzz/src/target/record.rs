@@ -1,8 +1,8 @@
 //! Any bytes as a TXT value: what decodes is within its limits, and comes back from its own encoding as it was.
 
 use crate::round::{
-    MAX_ATTEMPT, MAX_DATA_BYTES, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_RECORD_BYTES, MAX_TIME, Observation, Record,
-    Revision, State, Unreadable,
+    MAX_ATTEMPT, MAX_DATA_BYTES, MAX_EXTRA_BYTES, MAX_ID_BYTES, MAX_REASON_BYTES, MAX_RECORD_BYTES, MAX_TIME,
+    Observation, Record, Revision, State, Unreadable,
 };
 
 /// Decodes, encodes and decodes again.

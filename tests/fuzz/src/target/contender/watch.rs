@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use crate::round::contender::{Action, Contender, Event, Now, Rules, readable};
-use crate::round::{Change, Data, Fence, MAX_RECORD_BYTES, Observation, Outcome, Record, Replaced, Revision, Sealed, State};
+use crate::round::{
+    Change, Data, Fence, MAX_RECORD_BYTES, Observation, Outcome, Record, Replaced, Revision, Sealed, State,
+};
 
 /// The contender's own id.
 pub(super) const ME: &str = "me";
