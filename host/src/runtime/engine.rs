@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use wasmtime::Config;
 
+use super::pool::pooled;
+
 /// How often a running module is interrupted: to let others run, and to be stopped where it must be.
 pub const TICK: Duration = Duration::from_millis(10);
 
@@ -44,7 +46,11 @@ pub enum EngineError {
 impl Engine {
     /// Starts the engine: one thread a core for runs, and the ticker.
     pub fn new() -> Result<Self, EngineError> {
-        let wasmtime = wasmtime::Engine::new(&config()).map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
+        // Where the system does not give so many addresses, memory is mapped for each run.
+        let wasmtime = wasmtime::Engine::new(&pooled(config()))
+            .inspect_err(|error| tracing::debug!("there is no pool of memory for runs: {error:#}"))
+            .or_else(|_| wasmtime::Engine::new(&config()))
+            .map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
         let ticker = Ticker::start(wasmtime.clone())?;
         let runs = tokio::runtime::Builder::new_multi_thread()
             .thread_name("soloist-run")

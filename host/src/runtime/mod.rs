@@ -19,6 +19,7 @@ mod limits;
 mod load;
 mod log;
 mod output;
+mod pool;
 mod prepare;
 mod recognise;
 mod run;
