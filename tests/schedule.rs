@@ -425,6 +425,8 @@ proptest! {
         let schedule = cron(&expression, name);
         let (last, next) = (schedule.at_or_before(time), schedule.after(time));
         prop_assert!(last <= time && time < next);
+        // `*/5 3 * 3 0L`: in Sofia no clock has shown that hour on the last Sunday of March since 1996.
+        prop_assume!(next < u64::MAX);
         prop_assert_eq!(schedule.after(last), next);
         prop_assert_eq!(schedule.at_or_before(next), next);
         prop_assert_eq!(schedule.at_or_before(next - 1), last);
