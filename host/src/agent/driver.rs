@@ -102,6 +102,9 @@ impl Driver {
             self.count_refusals();
             self.told = self.slot.current();
             let digest = self.told.as_ref().map(|module| module.digest.short());
+            if let Some(digest) = &digest {
+                self.metrics.holds(&self.job.name, digest);
+            }
             self.contender.handle(self.now(), Event::Module(digest));
             let asked = *self.stop.borrow_and_update();
             self.contender.handle(self.now(), stop_event(asked));

@@ -2,6 +2,7 @@
 //! configuration and the kinds of outcomes make, and no secret. Behind them the figures of the jobs, `soloist_job_…`: none of
 //! the agent's own begins so.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
@@ -50,6 +51,9 @@ pub(super) struct Metrics {
     runs: Family<Labels<2>, Counter>,
     lost: Family<Labels<1>, Counter>,
     refused: Family<Labels<1>, Counter>,
+    module: Family<Labels<2>, Gauge>,
+    /// The module of each job, as it stands in `module`.
+    held: Mutex<HashMap<String, String>>,
     denials: Denials,
 }
 
@@ -69,6 +73,8 @@ impl Metrics {
             runs: Family::default(),
             lost: Family::default(),
             refused: Family::default(),
+            module: Family::default(),
+            held: Mutex::default(),
             denials: services.denials().clone(),
         };
         metrics.register();
@@ -125,6 +131,8 @@ impl Metrics {
             "Modules that were refused, or could not be fetched",
             self.refused.clone(),
         );
+        let module = "The module that the next run of the job uses here, by the beginning of its SHA-256: always 1";
+        registry.register("module_info", module, self.module.clone());
         registry.register("denials", "What runs asked of a capability and were not granted", self.denials.clone());
     }
 
@@ -162,6 +170,18 @@ impl Metrics {
     /// A run was stopped because its lease was lost.
     pub(super) fn lost_a_lease(&self, job: &str) {
         self.lost.get_or_create(&of(job)).inc();
+    }
+
+    /// The job's next run uses the module of this digest here.
+    pub(super) fn holds(&self, job: &str, digest: &str) {
+        let labels = |digest: &str| [("job", job.to_owned()), ("sha256", digest.to_owned())];
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        match held.insert(job.to_owned(), digest.to_owned()) {
+            Some(before) if before == digest => return,
+            Some(before) => _ = self.module.remove(&labels(&before)),
+            None => {}
+        }
+        self.module.get_or_create(&labels(digest)).set(1);
     }
 
     /// A module was refused, or could not be fetched.
@@ -238,6 +258,8 @@ mod tests {
         metrics.begin("idle");
         services.denials().get_or_create(&[("job", "canary".to_owned()), ("capability", "http".to_owned())]).inc();
         metrics.refused_a_module("canary");
+        metrics.holds("canary", "aaaaaaaaaaaa");
+        metrics.holds("canary", "bbbbbbbbbbbb");
         metrics.exchanged("canary", &Event::Read(Ok(Observation::absent())));
         metrics.exchanged("canary", &Event::Read(Err("out of reach".to_owned())));
         metrics.exchanged("canary", &Event::Replaced(Ok(Replaced::Applied(Revision::Absent))));
@@ -263,8 +285,10 @@ mod tests {
             "soloist_modules_refused_total{job=\"canary\"} 1",
             "soloist_modules_refused_total{job=\"idle\"} 0",
             "soloist_denials_total{job=\"canary\",capability=\"http\"} 1",
+            "soloist_module_info{job=\"canary\",sha256=\"bbbbbbbbbbbb\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in:\n{text}");
         }
+        assert!(!text.contains("aaaaaaaaaaaa"), "it is used no longer:\n{text}");
     }
 }
