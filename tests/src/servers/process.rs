@@ -2,14 +2,19 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// How much of a log an error shows, in bytes.
 const LOG_TAIL: usize = 4096;
+
+/// How often it is tried to start a program whose file is still open for writing.
+const TRIES: u32 = 100;
 
 /// A child process.
 #[derive(Debug)]
@@ -28,7 +33,17 @@ impl Process {
     pub fn spawn_by(mut command: Command, arguments: &[&OsStr], log: &Path) -> Result<Self> {
         let output = File::options().create(true).append(true).open(log)?;
         command.args(arguments).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let child = command.spawn().with_context(|| format!("`{command:?}` cannot be started"))?;
+        let mut tries = 1;
+        let child = loop {
+            match command.spawn() {
+                // A program that was just copied: a child that another thread starts holds its file open until its own `exec`.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && tries < TRIES => {
+                    tries += 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                started => break started.with_context(|| format!("`{command:?}` cannot be started"))?,
+            }
+        };
         Ok(Self { child, log: log.to_owned() })
     }
 
