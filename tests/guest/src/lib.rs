@@ -66,6 +66,8 @@ enum Mode {
     Slack,
     /// Tries what a job must not be able to.
     Attack,
+    /// Succeeds.
+    Pass,
     /// Fails for good.
     Fail,
     /// Fails, worth a retry.
@@ -89,6 +91,7 @@ fn run(context: Context) -> Result<String, Failure> {
             Some(attack) => attack.run(&settings.url),
             None => Err(Failure::final_("no `attack` is set")),
         },
+        Mode::Pass => Ok("the probe passes as it was told".to_owned()),
         Mode::Fail => Err(Failure::final_("the probe fails as it was told")),
         Mode::Retry => Err(Failure::retry("the probe asks for a retry as it was told")),
     }
