@@ -31,6 +31,9 @@ fn a_name_that_is_a_path_is_refused_with_its_place() {
         ("`../key`", job("good", "") + &secret.replace("secrets.key", "secrets.\"../key\"")),
         ("`no-such-key`", job("good", "[job.good.grants]\nsecrets = [\"no-such-key\"]\n") + secret),
         ("file:///etc/passwd", job("good", "").replace("job.wat", "file:///etc/passwd")),
+        ("oci://localhost:5000/../x:1", job("good", "").replace("job.wat", "oci://localhost:5000/../x:1")),
+        ("oci://localhost:5000/a:../../b", job("good", "").replace("job.wat", "oci://localhost:5000/a:../../b")),
+        ("dns:../../etc/passwd", job("good", "").replace("job.wat", "dns:../../etc/passwd")),
     ] {
         let (code, said) = check(text);
         let first = what.trim_matches('`');
