@@ -112,7 +112,8 @@ impl Checker for NothingAbandoned {
             Happening::Stopped { agent, fence, how: Stopped::Halted(Halt::Superseded) } => {
                 return self.superseded(*agent, *fence);
             }
-            Happening::Steered { new, .. } => self.stands = Some(new.clone()),
+            // Steering leaves a hand's record a hand's.
+            Happening::Steered { new, .. } if self.stands.is_some() => self.stands = Some(new.clone()),
             Happening::Hand { .. } => self.stands = None,
             Happening::Written(written) => {
                 self.stands = Some(written.new.clone());
