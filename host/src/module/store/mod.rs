@@ -10,16 +10,6 @@ mod entry;
 mod evict;
 mod key;
 mod last;
-/// Removes an entry that cannot be used.
-fn forget(path: &Path, why: &str) {
-    let removed = std::fs::remove_file(path);
-    tracing::warn!(
-        event = "store",
-        removed = removed.is_ok(),
-        "`{}` is not used, and made anew when it is needed: {why}",
-        path.display()
-    );
-}
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +36,9 @@ pub const MIN_SIZE: u64 = 16 << 20;
 
 /// The largest machine code of one module that is kept or read back, in bytes: 1 GiB.
 pub const MAX_CODE_BYTES: u64 = 1 << 30;
+
+/// How often a module is looked for again that another process has just replaced by its equal.
+const HOLD_ATTEMPTS: u32 = 32;
 
 /// A store. Clones share it.
 #[derive(Debug, Clone)]
@@ -110,18 +103,23 @@ impl Store {
     /// Holds a module that is there, with as many bytes as it has.
     fn hold(&self, digest: Digest, size: u64) -> Option<Hold> {
         let path = self.module_path(digest);
-        let file = File::open(&path).ok()?;
-        // Refused while another process is about to remove it.
-        // A file system without locks is no hindrance: it can be removed, and is written again when it is needed.
-        if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
-            return None;
+        for _ in 0..HOLD_ATTEMPTS {
+            let file = File::open(&path).ok()?;
+            // Refused while another process is about to remove it.
+            // A file system without locks is no hindrance: it can be removed, and is written again when it is needed.
+            if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+                return None;
+            }
+            // Removed or replaced between opening and locking: what is locked is no longer what stands there.
+            if entry::is_same(&file, &path) {
+                if file.metadata().ok()?.len() != size {
+                    return None;
+                }
+                entry::touch(&path, SystemTime::now());
+                return Some(Hold(file));
+            }
         }
-        // Removed between opening and locking: what is locked is no longer what stands there.
-        if !entry::is_same(&file, &path) || file.metadata().ok()?.len() != size {
-            return None;
-        }
-        entry::touch(&path, SystemTime::now());
-        Some(Hold(file))
+        None
     }
 
     /// The machine code of a module for a target, as it was kept: the bytes after the MAC, which fits.
@@ -189,4 +187,15 @@ impl Store {
     fn compiled_path(&self, digest: Digest, target: &str) -> PathBuf {
         self.0.root.join("compiled").join(format!("{digest}-{target}"))
     }
+}
+
+/// Removes an entry that cannot be used.
+fn forget(path: &Path, why: &str) {
+    let removed = std::fs::remove_file(path);
+    tracing::warn!(
+        event = "store",
+        removed = removed.is_ok(),
+        "`{}` is not used, and made anew when it is needed: {why}",
+        path.display()
+    );
 }
