@@ -12,6 +12,9 @@ use super::pool::pooled;
 /// How often a running module is interrupted: to let others run, and to be stopped where it must be.
 pub const TICK: Duration = Duration::from_millis(10);
 
+/// Ticks that go on after the last run.
+const LINGER: u32 = 100;
+
 /// The stack of a module, in bytes. Beyond it a module traps.
 const WASM_STACK: usize = 1 << 20;
 
@@ -69,8 +72,8 @@ impl Engine {
         &self.0.wasmtime
     }
 
-    /// Where runs are spawned.
-    pub(super) fn runs(&self) -> tokio::runtime::Handle {
+    /// The threads of runs, where [`run`](super::run) spawns them. Whoever begins a run on one of them spares the way there.
+    pub fn threads(&self) -> tokio::runtime::Handle {
         match &self.0.runs {
             Some(runs) => runs.handle().clone(),
             None => unreachable!("the runtime is taken only when the last clone is dropped"),
@@ -80,7 +83,9 @@ impl Engine {
     /// Keeps the ticker going until the guard is dropped.
     pub(super) fn running(&self) -> Running {
         self.0.ticker.tick.active.fetch_add(1, Ordering::SeqCst);
-        self.0.ticker.thread.unpark();
+        if self.0.ticker.tick.parked.load(Ordering::SeqCst) {
+            self.0.ticker.thread.unpark();
+        }
         Running(Arc::clone(&self.0.ticker.tick))
     }
 }
@@ -115,7 +120,8 @@ pub(super) fn config() -> Config {
     config
 }
 
-/// The thread that advances the epoch while anything runs, and sleeps while nothing does.
+/// The thread that advances the epoch while anything runs, and sleeps while nothing does. It stays awake for [`LINGER`] ticks after
+/// the last run, so that runs that follow soon need not wake it.
 struct Ticker {
     tick: Arc<Tick>,
     thread: Thread,
@@ -124,6 +130,8 @@ struct Ticker {
 #[derive(Default)]
 struct Tick {
     active: AtomicUsize,
+    /// It sleeps until it is woken. Set before `active` is looked at for the last time, which a run raises before it looks here.
+    parked: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -132,12 +140,20 @@ impl Ticker {
         let tick = Arc::new(Tick::default());
         let shared = Arc::clone(&tick);
         let handle = std::thread::Builder::new().name("soloist-tick".to_owned()).spawn(move || {
+            let idle = || shared.active.load(Ordering::SeqCst) == 0;
+            let mut lingered = 0;
             while !shared.ended.load(Ordering::SeqCst) {
-                if shared.active.load(Ordering::SeqCst) == 0 {
-                    std::thread::park();
-                } else {
+                if lingered < LINGER {
                     std::thread::sleep(TICK);
                     engine.increment_epoch();
+                    lingered = if idle() { lingered + 1 } else { 0 };
+                } else {
+                    shared.parked.store(true, Ordering::SeqCst);
+                    if idle() && !shared.ended.load(Ordering::SeqCst) {
+                        std::thread::park();
+                    }
+                    shared.parked.store(false, Ordering::SeqCst);
+                    lingered = 0;
                 }
             }
         })?;
@@ -165,19 +181,30 @@ impl Drop for Running {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_ticker_sleeps_while_nothing_runs_and_ends_with_the_engine() {
-        let engine = Engine::new().unwrap();
-        let tick = Arc::clone(&engine.0.ticker.tick);
-        let running = engine.running();
-        drop(running);
-        assert_eq!(tick.active.load(Ordering::SeqCst), 0);
-        drop(engine);
-        let deadline = std::time::Instant::now() + Duration::from_secs(5);
-        while Arc::strong_count(&tick) > 1 {
-            assert!(std::time::Instant::now() < deadline, "the ticker still runs");
+    /// Waits, but not for ever.
+    fn until(holds: impl Fn() -> bool, otherwise: &str) {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        while !holds() {
+            assert!(std::time::Instant::now() < deadline, "{otherwise}");
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    #[test]
+    fn the_ticker_sleeps_while_nothing_runs_wakes_for_a_run_and_ends_with_the_engine() {
+        let engine = Engine::new().unwrap();
+        let tick = Arc::clone(&engine.0.ticker.tick);
+        let parked = || tick.parked.load(Ordering::SeqCst);
+        for _ in 0..2 {
+            until(parked, "the ticker does not sleep");
+            let running = engine.running();
+            until(|| !parked(), "the ticker sleeps on while a run is there");
+            drop(running);
+            assert_eq!(tick.active.load(Ordering::SeqCst), 0);
+        }
+        until(parked, "the ticker does not sleep again");
+        drop(engine);
+        until(|| Arc::strong_count(&tick) == 1, "the ticker still runs");
     }
 
     #[tokio::test]

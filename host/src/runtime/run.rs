@@ -1,6 +1,9 @@
 //! One run: one store, one call of `run`, ended on time whatever the module does, and a report of how it went.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -78,8 +81,7 @@ pub struct Report {
 pub async fn run(prepared: &Prepared, request: Request) -> Report {
     let started = Instant::now();
     let engine = prepared.module().engine().clone();
-    let runs = engine.runs();
-    let task = AbortOnDropHandle::new(runs.spawn(here(prepared.clone(), request, started)));
+    let task = AbortOnDropHandle::new(engine.threads().spawn(here(prepared.clone(), request, started)));
     let report = task.await.unwrap_or_else(|error| Report {
         outcome: Outcome::Host,
         message: clean(&format!("the host failed in the run: {error}"), MAX_MESSAGE),
@@ -111,12 +113,7 @@ async fn here(prepared: Prepared, request: Request, started: Instant) -> Report 
     let (end, peak_memory, refused_memory) = match Store::try_new(prepared.module().engine().wasmtime(), state) {
         Ok(mut store) => {
             bound(&mut store, &facts, &limits);
-            let end = tokio::select! {
-                // First of the two: once the run must stop, nothing more of it is polled.
-                biased;
-                stop = facts.stopped() => End::Stopped(stop),
-                end = call(&prepared, &mut store, &context) => end,
-            };
+            let end = until_stopped(&facts, call(&prepared, &mut store, &context)).await;
             let limiter = &store.data().limiter;
             (end, limiter.peak_memory(), limiter.refused_memory())
         }
@@ -159,6 +156,23 @@ fn bound(store: &mut Store<State>, facts: &Arc<Facts>, limits: &Limits) {
         // Every tick, so that runs share the threads fairly and the stop above is noticed by the select.
         None => Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now()))),
     });
+}
+
+/// The end of the call, or the stop: once the run must stop, nothing more of it is polled.
+async fn until_stopped(facts: &Facts, call: impl Future<Output = End>) -> End {
+    if let Some(stop) = facts.stop() {
+        return End::Stopped(stop);
+    }
+    let mut call = pin!(call);
+    // Many runs end without waiting for anything. These need no timer, which would wake another of the threads.
+    match poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await {
+        Poll::Ready(end) => end,
+        Poll::Pending => tokio::select! {
+            biased;
+            stop = facts.stopped() => End::Stopped(stop),
+            end = call => end,
+        },
+    }
 }
 
 async fn call(prepared: &Prepared, store: &mut Store<State>, context: &Context) -> End {
