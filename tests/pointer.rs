@@ -236,8 +236,8 @@ async fn one_write_at_powerdns_moves_an_agent_that_reads_by_its_api_and_back() {
         let strings: Vec<Vec<&[u8]>> = values.iter().map(|value| value.as_bytes().chunks(255).collect()).collect();
         let records: Vec<&[&[u8]]> = strings.iter().map(Vec::as_slice).collect();
         // On SQLite it may fail where the agent writes at the same time.
-        let once = async || server.hand().overwrite_txt(&name(NAME), &records).await.ok();
-        eventually("the server takes it", LONG, once).await;
+        let writing = async || server.hand().overwrite_txt(&name(NAME), &records).await.ok();
+        eventually("the server takes it", LONG, writing).await;
     };
     let log = fleet.log().clone();
     let last = |job: &str| {
