@@ -260,7 +260,7 @@ async fn a_server_without_a_descriptor_left_waits_for_one_and_answers_the_rest()
     let served = Served::start(ZONE, &key, data.path());
     let pid = Pid::from_raw(served.id().try_into().unwrap());
     let open = |number: u64| std::fs::symlink_metadata(format!("/proc/{}/fd/{number}", served.id())).is_ok();
-    let free = (0..).find(|number| !open(*number)).unwrap();
+    let free = (0..100_000).find(|number| !open(*number)).unwrap();
     let before = prlimit(pid, Resource::Nofile, Rlimit { current: Some(free), ..getrlimit(Resource::Nofile) }).unwrap();
     let waiting = TcpStream::connect(served.addr).unwrap();
     let (begun, used) = (Instant::now(), ticks(&served));

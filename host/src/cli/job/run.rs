@@ -129,7 +129,7 @@ impl What {
     pub(super) async fn build(&self) -> anyhow::Result<()> {
         match self {
             Self::File(_) => Ok(()),
-            Self::Project(project) => super::build::make(project).await,
+            Self::Project(project) => super::build::make(project).await.map(drop),
         }
     }
 

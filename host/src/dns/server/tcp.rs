@@ -58,7 +58,10 @@ pub(super) async fn serve(listener: TcpListener, handler: Handler, limit: usize,
             Ok((stream, client)) => {
                 if connections.count() >= limit {
                     full.say(|| {
-                        tracing::warn!(limit, "there are as many TCP connections as may be: the idlest ones are closed")
+                        tracing::warn!(
+                            limit,
+                            "there are as many TCP connections as may be: the idlest ones are closed"
+                        );
                     });
                     if !connections.make_room().await {
                         // Everybody is being answered: the newest one has to come again.

@@ -164,9 +164,9 @@ fn run(mut watcher: RecommendedWatcher, registry: &Mutex<Registry>, requests: &R
     for Request { directory, done } in requests {
         loop {
             let known = lock(registry).get(&directory);
-            let Some((is_wanted, watched)) = known else { break };
+            let Some((is_wanted, before)) = known else { break };
             let inode = if is_wanted { inode(&directory) } else { None };
-            if is_wanted && inode == watched {
+            if is_wanted && inode == before {
                 // Somebody else has asked for it, too.
                 break;
             }
