@@ -251,6 +251,40 @@ async fn grants_settings_and_the_schedule_can_change() {
     stage.none_is_missing("one");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_jobs_share_is_exchanged_for_those_that_use_it_alone() {
+    let one = job("one", "short.wat", "");
+    let stage = Stage::with(&one).await;
+    let two = job("two", "short.wat", "[job.two.grants]\nslack = [\"#ops\"]");
+    let three = job("three", "short.wat", "[job.three.grants]\nsecrets = [\"api\"]");
+    let tables = "[slack]\ntoken-file = \"slack.token\"\n\
+                  [secrets.api]\nfile = \"api.token\"\norigins = [\"https://api.example.com\"]\n";
+    for (file, secret) in [("slack.token", "xoxb-first"), ("api.token", "first-of-tokens")] {
+        std::fs::write(stage.fleet.path(file), secret).unwrap();
+    }
+    stage.put(&stage.text(&(one + &two + &three + tables)));
+    stage.more("finished", "two", 1).await;
+    stage.more("finished", "three", 1).await;
+    let ids = |stage: &Stage| ["one", "two", "three"].map(|job| stage.ids(job).len());
+    assert_eq!(ids(&stage), [1, 1, 1], "what came is none of the business of who was there");
+    for (file, secret, job, expected) in
+        [("slack.token", "xoxb-second", "two", [1, 2, 1]), ("api.token", "second-of-tokens", "three", [1, 2, 2])]
+    {
+        std::fs::write(stage.fleet.path(file), secret).unwrap();
+        stage.fleet.hangup("alto");
+        eventually("it is taken", LONG, async || {
+            stage.fleet.log().first(|event| event.kind() == "reloaded" && event.text("changed") == job)
+        })
+        .await;
+        eventually("it is exchanged", LONG, async || (stage.ids(job).len() == 2).then_some(())).await;
+        stage.more("finished", job, 2).await;
+        assert_eq!(ids(&stage), expected);
+    }
+    for job in ["one", "two", "three"] {
+        stage.none_is_missing(job);
+    }
+}
+
 /// One in a default Linux has 128 inotify instances, and so many jobs are more.
 const MANY: usize = 200;
 
