@@ -7,6 +7,7 @@ mod disk;
 mod failing;
 mod links;
 mod prices;
+mod streaming;
 mod uptime;
 mod web;
 mod zone;
