@@ -166,6 +166,9 @@ async fn a_short_wait_is_waited_and_a_long_one_reported() {
     }
     assert_eq!(poster.post(message("#alerts")).await, Err(Error::RateLimited(0)), "three tries, and no more");
     assert_eq!(slack.messages().len(), 1);
+    // A webhook says it by its status alone.
+    slack.fail_next(Fault::RateLimited(3600));
+    assert_eq!(by_webhook(&slack).post(message("#ops")).await, Err(Error::RateLimited(3600)));
 }
 
 #[tokio::test]
@@ -208,6 +211,19 @@ async fn what_cannot_be_looked_for_is_not_sent_again() {
     slack.fail_next(Fault::LostAnswer);
     assert!(matches!(by_webhook(&slack).post(message("#status")).await, Err(Error::Unavailable(_))));
     assert_eq!((slack.texts("#ops").len(), slack.texts("#status").len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_never_comes_or_never_ends_is_not_sent_again() {
+    let slack = Slack::start().await;
+    let poster = by_webhook(&slack);
+    for (fault, channel) in [(Fault::Silence, "#ops"), (Fault::Flood, "#status"), (Fault::Status(500), "#alerts")] {
+        slack.fail_next(fault.clone());
+        let error = poster.post(message(channel)).await.unwrap_err();
+        let is_open = matches!(&error, Error::Unavailable(reason) if reason.contains("may have been posted"));
+        assert!(is_open, "{fault:?}: {error:?}");
+    }
+    assert_eq!((slack.texts("#ops").len(), slack.texts("#status").len(), slack.texts("#alerts").len()), (1, 1, 0));
 }
 
 #[tokio::test]

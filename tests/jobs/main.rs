@@ -3,6 +3,7 @@
 mod bench;
 mod bindings;
 mod certificates;
+mod command;
 mod disk;
 mod failing;
 mod links;
