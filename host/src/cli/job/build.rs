@@ -18,7 +18,7 @@ use super::project::Project;
 use super::{inspect, load};
 use crate::files;
 use crate::module::MAX_MODULE_BYTES;
-use crate::runtime::Engine;
+use crate::runtime::{CompileLimits, Engine};
 use tools::Tools;
 
 /// Arguments.
@@ -36,7 +36,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         made = make(&project) => made?,
         signal = signals.next() => bail!("the build was stopped by {signal}"),
     }
-    let module = load(&Engine::new()?, &project.module).await?;
+    let module = load(&Engine::new()?, &project.module, CompileLimits::default()).await?;
     Ok(inspect::summary(&project.module.display().to_string(), &module))
 }
 

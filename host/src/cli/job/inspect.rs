@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::output;
 use super::load;
 use crate::capability;
-use crate::runtime::{Engine, Import, Module, is_wasi};
+use crate::runtime::{CompileLimits, Engine, Import, Module, is_wasi};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ enum Needs {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let engine = Engine::new()?;
-    let module = load(&engine, &args.file).await?;
+    let module = load(&engine, &args.file, CompileLimits::default()).await?;
     let file = args.file.display().to_string();
     if args.json {
         print_json(&file, &module);

@@ -20,7 +20,9 @@ use crate::capability::{Granted, Grants, Services, ServicesConfig, dns, http, sl
 use crate::config::Config;
 use crate::config::DEFAULT_TIMEOUT;
 use crate::round::{Change, Data, Fence, MAX_DATA_BYTES, Outcome};
-use crate::runtime::{self, Engine, Invocation, Lease, Limits, LoadError, Report, Request, clean, wall_ms};
+use crate::runtime::{
+    self, CompileLimits, Engine, Invocation, Lease, Limits, LoadError, Report, Request, clean, wall_ms,
+};
 
 /// The longest run from the command line.
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
@@ -91,6 +93,8 @@ pub struct Job {
     pub invocation: Arc<Invocation>,
     /// What it may use.
     pub limits: Limits,
+    /// What compiling it may take.
+    pub compiler: CompileLimits,
     /// How long it may take.
     pub timeout: Duration,
     /// The text that it is left with by the run before.
@@ -143,6 +147,10 @@ impl What {
     /// What a job is called that has no name otherwise.
     fn name(&self) -> Option<String> {
         match self {
+            // In a registry a tag or a digest follows the name.
+            Self::File(file) if file.as_os_str().as_encoded_bytes().starts_with(b"oci:") => {
+                file.file_name()?.to_string_lossy().split([':', '@']).next().map(str::to_owned)
+            }
             Self::File(file) => file.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
             Self::Project(project) => Some(project.name.clone()),
         }
@@ -208,6 +216,7 @@ fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
         settings: job.settings.as_ref().clone(),
         invocation: Arc::clone(&job.invocation),
         limits: job.limits.clone(),
+        compiler: config.compiler,
         timeout: job.timeout,
         state: None,
     })
@@ -231,6 +240,7 @@ fn described(what: &What, args: &Args) -> anyhow::Result<Job> {
         settings: Map::new(),
         invocation: Arc::new(invocation(args)?),
         limits: Limits::default(),
+        compiler: CompileLimits::default(),
         timeout: DEFAULT_TIMEOUT,
         state: None,
     })
@@ -256,7 +266,7 @@ fn granted<T>(named: &[String], grant: impl FnOnce(Vec<&str>) -> anyhow::Result<
 /// The module could not be read, is no job or was not granted what it imports.
 pub async fn once(file: &Path, job: Job, cancel: CancellationToken, format: LogFormat) -> anyhow::Result<ExitCode> {
     let engine = Engine::new()?;
-    let module = load(&engine, file).await?;
+    let module = load(&engine, file, job.compiler).await?;
     let capabilities = Arc::new(Granted::new(job.grants, job.services));
     let prepared = module
         .prepare(&job.name, capabilities)
@@ -382,6 +392,18 @@ mod tests {
             assert_eq!(setting(text), Ok((key.to_owned(), value)), "{text}");
         }
         assert!(setting("nothing").is_err() && setting("=x").is_err());
+    }
+
+    #[test]
+    fn a_job_is_called_as_its_file_or_its_image_is() {
+        for (file, name) in [
+            ("jobs/canary.v2.wasm", "canary.v2"),
+            ("oci://ghcr.io/acme/canary.rust:1.4", "canary.rust"),
+            ("oci://ghcr.io/acme/canary@sha256:00", "canary"),
+            ("https://example.com/canary.wasm", "canary"),
+        ] {
+            assert_eq!(What::File(file.into()).name().as_deref(), Some(name), "{file}");
+        }
     }
 
     #[test]
