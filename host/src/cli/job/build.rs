@@ -16,10 +16,10 @@ use tokio::process::{Child, Command};
 use super::super::output::WithHint as _;
 use super::super::signals::Signals;
 use super::project::Project;
-use super::{inspect, load};
+use super::{compile, inspect, load};
 use crate::files;
 use crate::module::MAX_MODULE_BYTES;
-use crate::runtime::{Engine, LoadError, Module};
+use crate::runtime::{CompileLimits, Compiler, Engine, LoadError, Module};
 use tools::Tools;
 
 /// Arguments.
@@ -33,13 +33,14 @@ pub struct Args {
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let project = Project::open(&args.folder)?;
     let mut signals = Signals::new()?;
+    let compiler = super::compiler(CompileLimits::default())?;
     let checked = tokio::select! {
-        made = make(&project) => made?,
+        made = make(&project, &compiler) => made?,
         signal = signals.next() => bail!("the build was stopped by {signal}"),
     };
     let module = match checked {
         Some(module) => module,
-        None => load(&Engine::new()?, &project.module).await?,
+        None => load(&Engine::new()?, &project.module, &compiler).await?,
     };
     Ok(inspect::summary(&project.module.display().to_string(), &module))
 }
@@ -49,7 +50,7 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
 ///
 /// # Errors
 /// A tool is missing, the command failed, or what it made is no module that an agent takes: then the one before stays in place.
-pub(super) async fn make(project: &Project) -> anyhow::Result<Option<Module>> {
+pub(super) async fn make(project: &Project, compiler: &Compiler) -> anyhow::Result<Option<Module>> {
     let tools = tools::find(project)?;
     if let Some(folder) = project.output.parent() {
         fs::create_dir_all(folder).with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
@@ -72,7 +73,7 @@ pub(super) async fn make(project: &Project) -> anyhow::Result<Option<Module>> {
     if fs::read(module).is_ok_and(|old| old == bytes) {
         return Ok(None);
     }
-    let checked = check(bytes.clone()).await.with_context(|| {
+    let checked = check(bytes.clone(), compiler).await.with_context(|| {
         let after = if module.exists() { "the one before stays" } else { "nothing is put" };
         format!("`{line}` made no module for an agent, and {after} in `{}`", module.display())
     })?;
@@ -81,9 +82,9 @@ pub(super) async fn make(project: &Project) -> anyhow::Result<Option<Module>> {
 }
 
 /// Loads a module as an agent does that grants everything.
-async fn check(bytes: Bytes) -> anyhow::Result<Module> {
+async fn check(bytes: Bytes, compiler: &Compiler) -> anyhow::Result<Module> {
     let engine = Engine::new()?;
-    let module = tokio::task::spawn_blocking(move || Module::load(&engine, &bytes)).await??;
+    let module = compile(&engine, bytes, compiler).await??;
     let missing = inspect::missing(&module).next().cloned();
     match missing {
         None => Ok(module),
@@ -165,9 +166,9 @@ mod tests {
         let text = include_str!("../../../../jobs/heartbeat-wat/heartbeat.wat");
         fs::write(folder.path().join("a.wat"), text).unwrap();
         let project = project(folder.path(), "cp a.wat out/a.wasm");
-        assert!(make(&project).await.unwrap().is_some());
+        assert!(make(&project, &Compiler::here()).await.unwrap().is_some());
         assert_eq!(fs::read_to_string(folder.path().join("a.wasm")).unwrap(), text);
-        assert!(make(&project).await.unwrap().is_none(), "it is there already");
+        assert!(make(&project, &Compiler::here()).await.unwrap().is_none(), "it is there already");
     }
 
     #[test]
@@ -192,7 +193,7 @@ mod tests {
             ("printf made >out/a.wasm", "the one before stays"),
             ("printf '(component)' >out/a.wasm", "the one before stays"),
         ] {
-            let error = format!("{:#}", make(&project(folder.path(), script)).await.unwrap_err());
+            let error = format!("{:#}", make(&project(folder.path(), script), &Compiler::here()).await.unwrap_err());
             assert!(error.contains(said), "{error}");
         }
         assert_eq!(fs::read(folder.path().join("a.wasm")).unwrap(), b"old");
@@ -210,8 +211,9 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
+        let compiler = Compiler::here();
         tokio::select! {
-            _ = make(&project) => panic!("it waits for what it started"),
+            _ = make(&project, &compiler) => panic!("it waits for what it started"),
             () = start => {}
         }
         let id = fs::read_to_string(&begun).unwrap();
@@ -231,7 +233,11 @@ mod tests {
         let mut project = project(folder.path(), "");
         project.build = vec!["soloist-no-such-tool".to_owned()];
         assert!(
-            make(&project).await.unwrap_err().chain().any(|part| part.to_string().contains("`soloist-no-such-tool`"))
+            make(&project, &Compiler::here())
+                .await
+                .unwrap_err()
+                .chain()
+                .any(|part| part.to_string().contains("`soloist-no-such-tool`"))
         );
     }
 }

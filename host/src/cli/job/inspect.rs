@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::super::output;
-use super::load;
+use super::{compiler, load};
 use crate::capability;
-use crate::runtime::{Engine, Import, Interface, Module, is_wasi};
+use crate::runtime::{CompileLimits, Engine, Import, Interface, Module, is_wasi};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ enum Needs {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let engine = Engine::new()?;
-    let module = load(&engine, &args.file).await?;
+    let module = load(&engine, &args.file, &compiler(CompileLimits::default())?).await?;
     let file = args.file.display().to_string();
     if args.json {
         print_json(&file, &module);
