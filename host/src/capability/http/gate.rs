@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, header};
+use http::{HeaderMap, HeaderValue, header};
 use http_body_util::{BodyExt as _, Limited};
 use reqwest::{Response, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,9 +15,10 @@ use tracing::Level;
 use super::certificates;
 use super::client::{Reach, Unreachable, text};
 use super::grant::{Grant, literal};
-use super::headers::{check_size, redirected, strip};
+use super::headers::check_size;
 use super::incoming::Incoming;
 use super::judge::Judge;
+use super::outgoing::{Outgoing, check, check_url, next_hop};
 use super::upload::{Broken, MAX_STREAM, Stream, Upload};
 use crate::capability::Services;
 use crate::capability::secrets::Vault;
@@ -43,23 +44,6 @@ pub const MAX_AT_ONCE: usize = 8;
 
 /// The most redirects of one request that are followed.
 pub const MAX_REDIRECTS: usize = 5;
-
-/// What a job asks for.
-#[derive(Debug, Clone)]
-pub struct Outgoing {
-    /// The method.
-    pub method: Method,
-    /// An absolute URL.
-    pub url: Url,
-    /// Header fields, without those that belong to the host.
-    pub headers: HeaderMap,
-    /// The body.
-    pub body: Bytes,
-    /// How long the job wants to wait.
-    pub timeout: Option<Duration>,
-    /// Whether redirects are followed here, or are for the job to see.
-    pub follow: bool,
-}
 
 /// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -360,56 +344,4 @@ impl Gate {
 /// Whether a response's body is compressed or otherwise encoded.
 fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(header::CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
-/// What must hold before anything else is looked at.
-fn check(request: &Outgoing) -> Result<(), Error> {
-    check_url(&request.url)?;
-    if matches!(request.method, Method::CONNECT | Method::TRACE) {
-        return Err(Error::Invalid(format!("the method {} is not for jobs", request.method)));
-    }
-    if request.body.len() > MAX_REQUEST_BODY {
-        let size = request.body.len();
-        return Err(Error::TooLarge(format!(
-            "the request's body has {size} bytes, and at most {MAX_REQUEST_BODY} are sent"
-        )));
-    }
-    Ok(())
-}
-
-fn check_url(url: &Url) -> Result<(), Error> {
-    if url.as_str().len() > MAX_URL {
-        return Err(Error::Invalid(format!("the URL has more than {MAX_URL} bytes")));
-    }
-    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-        return Err(Error::Invalid("the URL must be absolute, with `http` or `https`".to_owned()));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(Error::Invalid("credentials belong into a header, not into the URL".to_owned()));
-    }
-    Ok(())
-}
-
-/// The request that a redirect asks for; none where the response is no redirect.
-fn next_hop(request: &Outgoing, response: &Response) -> Result<Option<Outgoing>, Error> {
-    let Some((method, keeps_body)) = redirected(response.status(), &request.method) else { return Ok(None) };
-    let Some(location) = response.headers().get(header::LOCATION) else { return Ok(None) };
-    let url = std::str::from_utf8(location.as_bytes())
-        .ok()
-        .and_then(|location| request.url.join(location).ok())
-        .ok_or_else(|| Error::Failed("the redirect's `location` is no URL".to_owned()))?;
-    let mut headers = request.headers.clone();
-    strip(&mut headers, keeps_body, url.origin() == request.url.origin());
-    let body = if keeps_body { request.body.clone() } else { Bytes::new() };
-    let next = Outgoing { method, url, headers, body, timeout: request.timeout, follow: true };
-    check(&next).map_err(|error| Error::Failed(format!("the redirect cannot be followed: {error}")))?;
-    Ok(Some(next))
-}
-
-/// A method from its name.
-///
-/// # Errors
-/// It is no method.
-pub(super) fn method(name: &str) -> Result<Method, Error> {
-    Method::from_bytes(name.as_bytes()).map_err(|_| Error::Invalid(format!("`{}` is no method", clean(name, 100))))
 }

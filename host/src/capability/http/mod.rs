@@ -7,6 +7,7 @@ mod grant;
 mod headers;
 mod incoming;
 mod judge;
+mod outgoing;
 mod upload;
 mod wasi;
 
@@ -15,10 +16,10 @@ pub(crate) use client::text as client_error_text;
 pub use client::{ClientError, Clients, HttpConfig, Reach, install_crypto};
 pub use gate::{
     Error, Gate, MAX_AT_ONCE, MAX_REDIRECTS, MAX_REQUEST_BODY, MAX_REQUESTS, MAX_RESPONSE_BODY, MAX_TIME, MAX_URL,
-    Outgoing,
 };
 pub use grant::{Grant, OriginError, Rule};
 pub use incoming::Incoming;
+pub use outgoing::Outgoing;
 pub use upload::{MAX_STREAM, Stream};
 
 use std::sync::Arc;
@@ -96,7 +97,7 @@ fn answer<T>(result: Result<T, Error>) -> wasmtime::Result<Result<T, wit::Error>
 
 async fn fetch(gate: &Gate, request: wit::Request) -> Result<wit::Response, Error> {
     let outgoing = Outgoing {
-        method: gate::method(&request.method)?,
+        method: outgoing::method(&request.method)?,
         url: Url::parse(&request.url).map_err(|error| Error::Invalid(format!("the URL is malformed: {error}")))?,
         headers: headers::parse(&request.headers).map_err(Error::Invalid)?,
         body: request.body.into(),

@@ -25,9 +25,10 @@ use wasmtime_wasi_http::{
     WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
-use super::gate::{Error, Gate, Outgoing};
+use super::gate::{Error, Gate};
 use super::headers::{MAX_HEADERS, belongs_to_host, check_size};
 use super::incoming::Incoming;
+use super::outgoing::Outgoing;
 use super::upload::Stream;
 use crate::runtime::State;
 
