@@ -20,8 +20,6 @@ use crate::capability::{Services, ServicesConfig};
 use crate::module::{Digest, MAX_MODULE_BYTES, Origin, Source, SourceError, Trust};
 use crate::runtime::{CompileLimits, Compiler, Engine, LoadError, Module};
 
-pub use run::{Job, once};
-
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -54,9 +52,8 @@ pub async fn run(command: Command, format: LogFormat) -> anyhow::Result<ExitCode
     }
 }
 
-/// Reads and compiles a module: a file, or what `module` in a configuration may be besides. It is compiled as an agent does it:
-/// in a process of its own, within these limits.
-async fn load(engine: &Engine, file: &Path, limits: CompileLimits) -> anyhow::Result<Module> {
+/// Reads and compiles a module: a file, or what `module` in a configuration may be besides.
+async fn load(engine: &Engine, file: &Path, compiler: &Compiler) -> anyhow::Result<Module> {
     let text = file.to_string_lossy();
     let bytes = match Source::parse(&text, Path::new("")) {
         Ok(Source::File(_)) | Err(SourceError::Empty) => read(file).await?,
@@ -66,9 +63,19 @@ async fn load(engine: &Engine, file: &Path, limits: CompileLimits) -> anyhow::Re
             return Err(anyhow::Error::new(error)).hint(hint);
         }
     };
-    let (engine, compiler) = (engine.clone(), Compiler::child(super::program()?, limits));
+    compile(engine, bytes, compiler).await?.with_context(|| format!("the module `{text}` cannot be loaded"))
+}
+
+/// What compiles as an agent does it: in a process of its own, within these limits.
+fn compiler(limits: CompileLimits) -> anyhow::Result<Compiler> {
+    Ok(Compiler::child(super::program()?, limits))
+}
+
+/// Compiles a module on a thread that may block.
+async fn compile(engine: &Engine, bytes: Bytes, compiler: &Compiler) -> anyhow::Result<Result<Module, LoadError>> {
+    let (engine, compiler) = (engine.clone(), compiler.clone());
     let compiling = tokio::task::spawn_blocking(move || compiler.load(&engine, Digest::of(&bytes), &bytes));
-    compiling.await?.with_context(|| format!("the module `{text}` cannot be loaded"))
+    Ok(compiling.await?)
 }
 
 /// Fetches it as an agent would, once.
