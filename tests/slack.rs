@@ -300,18 +300,18 @@ async fn messages_are_bounded_in_number() {
         slack.add_channel(name);
     }
     let folder = tempfile::tempdir().unwrap();
-    let poster = poster_of(&slack.by_token(folder.path()), folder.path(), &names, &long());
+    let sender = poster_of(&slack.by_token(folder.path()), folder.path(), &names, &long());
     let (mut posted, mut last) = (None, names[0]);
     // An update is one of them.
     for name in &names[2..] {
-        (posted, last) = (poster.post(message(name)).await.unwrap(), name);
+        (posted, last) = (sender.post(message(name)).await.unwrap(), name);
     }
     let posted = posted.unwrap();
-    assert!(poster.update(posted.clone(), message(last)).await.is_ok());
+    assert!(sender.update(posted.clone(), message(last)).await.is_ok());
     let spent = |result: Result<_, Error>| {
         assert!(matches!(&result, Err(Error::Invalid(reason)) if reason.contains("has posted its 50")), "{result:?}");
     };
-    spent(poster.post(message(names[0])).await.map(drop));
-    spent(poster.update(posted, message(last)).await.map(drop));
+    spent(sender.post(message(names[0])).await.map(drop));
+    spent(sender.update(posted, message(last)).await.map(drop));
     assert_eq!(slack.messages().len(), MAX_POSTS as usize - 1);
 }

@@ -54,6 +54,10 @@ async fn a_day_of_looks_is_summed_up_in_blocks() {
     bench.due_ms += 60_000;
     assert_eq!(bench.ok().await, "down: www");
     assert!(bench.told(&mut seen).is_empty());
+    bench.due_ms += DAY_MS;
+    assert_eq!(bench.ok().await, "down: www; told #ops");
+    let fields = bench.slack.messages()[1].blocks.clone().expect("blocks")[1]["fields"].clone();
+    assert!(fields[3]["text"].as_str().is_some_and(|text| text.starts_with("0.00 % of 2")), "{fields}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
