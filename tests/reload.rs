@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use soloist::arbiter::tsig::{Algorithm, Key};
 use soloist_tests::agents::{Event, Fleet, eventually, scrape};
+use soloist_tests::calls::set_address;
 use soloist_tests::heartbeat;
 use soloist_tests::servers::{self, Kind, TestServer};
 
@@ -249,4 +250,37 @@ async fn grants_settings_and_the_schedule_can_change() {
     assert!(rounds.iter().all(|round| round % 2 == 0), "{rounds:?}");
     assert_eq!(stage.ids("one").len(), 1);
     stage.none_is_missing("one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_changes_the_zone_keeps_its_hands_off_the_records_of_the_jobs_of_the_moment() {
+    let grants = "[job.writer.grants]\ndns-update = [{ name = \"*.example.test\", types = [\"A\"] }]\n";
+    let writer = job("writer", "writer.wat", grants);
+    let stage = Stage::with(&job("one", "short.wat", "")).await;
+    std::fs::write(stage.fleet.path("writer.wat"), set_address("new.example.test")).unwrap();
+    stage.put(&stage.text(&writer));
+    assert_eq!(stage.more("ran", "writer", 1).await.text("outcome"), "ok");
+
+    // From here on, the name is a job's record.
+    stage.put(&stage.text(&(writer.clone() + &job("new", "short.wat", ""))));
+    stage.more("finished", "new", 1).await;
+    let ran = stage.more("ran", "writer", 2).await;
+    assert!(ran.text("reason").contains("`new.example.test` has the record of a job"), "{}", ran.said);
+
+    // And from here on, it is not.
+    stage.put(&stage.text(&writer));
+    eventually("it is removed", LONG, async || {
+        stage.fleet.log().first(|event| event.kind() == "removed" && event.text("job") == "new")
+    })
+    .await;
+    let ran = stage.more("ran", "writer", 2).await;
+    assert_eq!(ran.text("outcome"), "ok", "{}", ran.said);
+    assert_eq!(stage.ids("writer").len(), 1, "it was not touched itself");
+
+    // What every job goes by is exchanged: the account with it.
+    stage.put(&stage.text(&writer).replace("[arbiter]\n", "[arbiter]\nttl = 61\n"));
+    eventually("it is exchanged", LONG, async || (stage.ids("writer").len() == 2).then_some(())).await;
+    let ran = stage.more("ran", "writer", 2).await;
+    assert_eq!(ran.text("outcome"), "ok", "{}", ran.said);
+    stage.none_is_missing("writer");
 }

@@ -175,6 +175,15 @@ async fn a_compiler_that_is_killed_is_a_refusal_and_one_whose_agent_is_killed_en
     eventually("it has made itself nice", LONG, async || (nice(compiler) == Some(10)).then_some(())).await;
     let environment = fs::read(format!("/proc/{compiler}/environ")).expect("it still works");
     assert!(environment.is_empty(), "{}", String::from_utf8_lossy(&environment));
+    // By default a gigabyte, two minutes, and no core: that would be a file of a gigabyte.
+    let limits = fs::read_to_string(format!("/proc/{compiler}/limits")).expect("it still works");
+    for (name, soft, hard) in
+        [("Max data size", 1 << 30, 1 << 30), ("Max cpu time", 120, 122), ("Max core file size", 0, 0)]
+    {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
+        let told: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        assert_eq!(told, [soft, hard], "{name}");
+    }
     kill_process(Pid::from_raw(compiler).expect("an id"), Signal::KILL).expect("it still works");
     let refused = stage.refused("alto").await;
     assert!(refused.text("reason").contains("it was killed"), "{}", refused.said);
@@ -242,6 +251,10 @@ async fn an_agent_that_starts_at_a_bad_module_keeps_to_the_last_good_one() {
     stage.fleet.start_all(&["bass"]).await;
     assert_eq!(stage.runs("bass").await.text("summary"), "all is well");
     assert!(stage.refused("bass").await.text("reason").contains("it is an HTML page"));
+    // What was refused has not taken its place.
+    stage.fleet.kill("bass");
+    stage.fleet.start_all(&["cello"]).await;
+    assert_eq!(stage.runs("cello").await.text("summary"), "all is well");
 }
 
 /// The check of what a cold JavaScript module costs: nothing. It is as large as modules get, and its compiler takes many seconds.

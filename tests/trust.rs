@@ -113,13 +113,23 @@ async fn a_url_needs_a_signature_and_a_race_between_the_two_is_no_refusal() {
     let address = listener.local_addr().unwrap();
     let router = Router::new().route("/{name}", get(file)).with_state(files.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    files.put("a.wasm", "one");
+    files.put("a.wasm", "none");
     let toy = Toy::default();
     let slot = Slot::start(trusting(&[&ours, &second], &format!("http://{address}/a.wasm?token=t")), toy.loader());
     until_refused(&slot, "it is not signed").await;
+    // Another one, with its signature, in the place of the one that never got any.
     files.put("a.wasm.minisig", &second.sign(b"one").unwrap());
+    files.put("a.wasm", "one");
     until_text(&slot, "one").await;
     assert_eq!(slot.refusal(), None);
+
+    // A module that stays costs no question for its signature.
+    let asked = files.1.lock().unwrap().len();
+    for round in 1..=2 {
+        slot.refresh_before(SystemTime::now() + Duration::from_millis(20));
+        soloist_tests::toy::until_true("it was asked for", || files.1.lock().unwrap().len() >= asked + round).await;
+    }
+    assert_eq!(files.1.lock().unwrap()[asked..], ["a.wasm", "a.wasm"]);
 
     let refusals = slot.counters().refusals;
     for text in ["two", "three"] {

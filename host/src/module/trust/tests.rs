@@ -2,12 +2,12 @@
 
 use super::*;
 
-const MODULE: &[u8] = b"module one";
-const KEY: &str = "RWTNNHQVxKHgycwgIjUSFbw8arWrGAvI3CvV0Mdltnje/QdtdHIbSSq2";
+pub(in crate::module) const MODULE: &[u8] = b"module one";
+pub(in crate::module) const KEY: &str = "RWTNNHQVxKHgycwgIjUSFbw8arWrGAvI3CvV0Mdltnje/QdtdHIbSSq2";
 const OTHER_KEY: &str = "RWT/SghPo/0b3amzNTC9yWl2CbYx4AZK8iHZi7RIVP/SSWgLHiib7bn/";
 
 /// With the trusted comment `release 1`.
-const GOOD: &str = "untrusted comment: signature from minisign secret key\n\
+pub(in crate::module) const GOOD: &str = "untrusted comment: signature from minisign secret key\n\
 RUTNNHQVxKHgyb7NWvbz0Vwpd4Xi4rjE6q7+Elc72Osg3qhlFdJVrG0Ek2cno1atpwf2OJkjxNVkPitG+8zQzhhekgRLfphllAA=\n\
 trusted comment: release 1\n\
 0PcA97igpn4HnkGC71sVNCKgGsE82aPephIpwgyMJVDjbQ+KLbiGzs+MaT/Qq4Bt6/Ja/nV6aNSmoLjj80G9Bg==";
