@@ -182,7 +182,7 @@ async fn redirects_end_at_loopback_or_https_and_after_five() {
     until_text(&server.slot(&toy, "again?token=hush"), "one").await;
     assert_eq!(server.served.lock().unwrap().referer, None, "a URL may hold a secret");
     for (path, problem) in [("away", "a redirect to plain http"), ("circle", "more than 5 redirects")] {
-        let slot = server.slot(&toy, path);
+        let slot = server.slot(&toy, &format!("{path}?token=hush"));
         until(&slot, "trouble", |slot| slot.trouble().is_some()).await;
         let Unavailable::Fetch { reason, .. } = &slot.trouble().unwrap().reason else { panic!("no fetch") };
         assert!(reason.contains(problem), "{reason}");

@@ -200,8 +200,11 @@ async fn a_token_is_asked_for_by_password_or_identity_and_again_when_it_is_over(
     docker(folder.path(), registry.port, &json!({ "username": "me", "password": "hush" }));
     registry.set(|has| has.token = Some("second"));
     registry.push("1", b"two");
+    registry.set(|has| has.asked.clear());
     due(&slot);
     until_text(&slot, "two").await;
+    let authorizations = registry.authorizations();
+    assert_eq!(authorizations[..2], ["Bearer first", "Bearer second"], "what is over is asked for anew at once");
     docker(folder.path(), registry.port, &json!({ "identitytoken": "refresh&me" }));
     registry.set(|has| has.token = Some("third"));
     registry.push("1", b"three");
@@ -252,9 +255,19 @@ async fn the_referrers_api_gives_signatures() {
     let toy = Toy::default();
     let slot = Slot::start(origin, toy.loader());
     until(&slot, "a refusal", |slot| slot.refusal().is_some()).await;
-    registry.refer(digest, &["application/spdx+json", MINISIGN]);
+    // One that is too long is not read to its end.
+    registry.refer(digest, &[MINISIGN]);
+    registry.put(&format!("blobs/sha256:{}", Digest::of(SIGNATURE.as_bytes())), "text/plain", vec![b'x'; 9000]);
+    due(&slot);
+    assert!(trouble(&slot).await.contains("more than 8192 bytes"));
+    // Of many, so many are looked at.
+    registry.set(|has| has.asked.clear());
+    registry.refer(digest, &[&["application/spdx+json"; 3][..], &[MINISIGN; 20]].concat());
     due(&slot);
     until_text(&slot, "module one").await;
+    let is_signature = |path: &str| path == format!("blobs/sha256:{}", Digest::of(SIGNATURE.as_bytes()));
+    let asked = registry.has.lock().unwrap().asked.iter().filter(|asked| is_signature(&asked.1)).count();
+    assert_eq!(asked, 16);
 }
 
 #[tokio::test]
@@ -286,6 +299,27 @@ async fn refusals_and_lies_are_told_apart_and_nothing_is_loaded() {
     registry.put(&format!("blobs/sha256:{module}"), "application/wasm", b"two".as_slice());
     let reason = trouble(&Slot::start(registry.origin(), toy.loader())).await;
     assert!(reason.contains("other bytes"), "{reason}");
+
+    // Nor is one read that is larger than a module may be, whatever its manifest says.
+    registry.put(&format!("blobs/sha256:{module}"), "application/wasm", vec![b'x'; (64 << 20) + 1]);
+    let reason = trouble(&Slot::start(registry.origin(), toy.loader())).await;
+    assert!(reason.contains("more than 67108864 bytes"), "{reason}");
+    registry.put(&format!("blobs/sha256:{module}"), "application/wasm", b"one".as_slice());
+
+    // A manifest of another module, in the place of the one that was named.
+    let path = |tag: &str| format!("manifests/{tag}");
+    registry.push("other", b"three");
+    let other = registry.has.lock().unwrap().answers[&path("other")].clone();
+    registry.put(&path(&format!("sha256:{digest}")), other.1, other.2);
+    let by_digest = origin(&format!("oci://127.0.0.1:{}/probe@sha256:{digest}", registry.port));
+    let reason = trouble(&Slot::start(by_digest, toy.loader())).await;
+    assert!(reason.contains("other bytes"), "{reason}");
+
+    // A token without end.
+    registry.set(|has| has.token = Some("x".repeat(70_000).leak()));
+    let reason = trouble(&Slot::start(registry.origin(), toy.loader())).await;
+    assert!(reason.contains("more than 65536 bytes"), "{reason}");
+    registry.set(|has| has.token = None);
 
     // A manifest without end is not read to its end.
     let huge = vec![b' '; (4 << 20) + 1];

@@ -189,9 +189,11 @@ async fn a_compiler_that_is_killed_is_a_refusal_and_one_whose_agent_is_killed_en
     assert!(refused.text("reason").contains("it was killed"), "{}", refused.said);
     stage.runs("alto").await;
 
-    // Another module, as the one before is known to be refused.
-    stage.put(&format!(";; another\n{}", slow_to_compile(8000, 1000)));
+    // Another module, as the one before is known to be refused; and one that takes its compiler minutes.
+    stage.put(&slow_to_compile(30_000, 1000));
     let compiler = eventually("the compiler is at work", LONG, async || compiler_of(agent)).await;
+    // It has its module, and nothing to do with its pipes for long.
+    eventually("the compiler compiles", LONG, async || (ticks(compiler) > Some(100)).then_some(())).await;
     stage.fleet.kill("alto");
     let is_gone = || !Path::new(&format!("/proc/{compiler}/cmdline")).exists() || is_ended(compiler);
     eventually("the compiler ends with its agent", Duration::from_secs(30), async || is_gone().then_some(())).await;
@@ -289,6 +291,12 @@ async fn a_cold_javascript_module_that_arrives_a_second_before_a_round_delays_no
     assert!(late.is_empty(), "late by {late:?} ms");
     let ran = stage.said("alto", |event| event.kind() == "ran" && event.at_ms < swapped.at_ms);
     assert!(ran.iter().all(|event| event.text("summary") == "all is well"), "on the old one: {ran:?}");
+}
+
+/// How long a process has had a processor, in ticks of 10 ms.
+fn ticks(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(11)?.parse().ok()
 }
 
 /// Whether a process has ended, and waits for its parent to notice.
