@@ -3,8 +3,10 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -13,6 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use soloist::arbiter::tsig::{Algorithm, Key};
 use soloist::runtime::Engine;
 use soloist_tests::agents::{Event, Fleet, eventually, now_ms, until_ms};
+use soloist_tests::binary::soloist;
 use soloist_tests::guest::{slow_to_compile, wat};
 use soloist_tests::scene::record;
 use soloist_tests::served::Served;
@@ -189,14 +192,31 @@ async fn a_compiler_that_is_killed_is_a_refusal_and_one_whose_agent_is_killed_en
     assert!(refused.text("reason").contains("it was killed"), "{}", refused.said);
     stage.runs("alto").await;
 
-    // Another module, as the one before is known to be refused; and one that takes its compiler minutes.
-    stage.put(&slow_to_compile(30_000, 1000));
+    // Another module, as the one before is known to be refused.
+    stage.put(&format!(";; another\n{}", slow_to_compile(8000, 1000)));
     let compiler = eventually("the compiler is at work", LONG, async || compiler_of(agent)).await;
-    // It has its module, and nothing to do with its pipes for long.
-    eventually("the compiler compiles", LONG, async || (ticks(compiler) > Some(100)).then_some(())).await;
     stage.fleet.kill("alto");
     let is_gone = || !Path::new(&format!("/proc/{compiler}/cmdline")).exists() || is_ended(compiler);
     eventually("the compiler ends with its agent", Duration::from_secs(30), async || is_gone().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_compiler_ends_with_its_parents_end_of_the_pipe_and_not_with_its_work() {
+    let mut compiler = Command::new(soloist())
+        .args(["compile", "--memory", "17179869184", "--seconds", "600"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let pid = i32::try_from(compiler.id()).expect("an id");
+    let mut stdin = compiler.stdin.take().expect("it is piped");
+    let module = slow_to_compile(8000, 1000);
+    stdin.write_all(&(module.len() as u64).to_le_bytes()).expect("it reads");
+    stdin.write_all(module.as_bytes()).expect("it reads");
+    eventually("it compiles", LONG, async || (ticks(pid) > Some(50)).then_some(())).await;
+    drop(stdin);
+    let status = eventually("it ends", LONG, async || compiler.try_wait().expect("it is ours")).await;
+    assert_eq!(status.code(), Some(1), "0 would be with its work done");
 }
 
 /// A server of one module, until it is dropped.
