@@ -9,7 +9,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use soloist::capability::http::{Clients, Error, Gate, MAX_REQUESTS, Outgoing};
+use soloist::capability::http::{Clients, Error, Gate, MAX_AT_ONCE, MAX_REQUESTS, Outgoing};
 use soloist::capability::slack::SlackConfig;
 use soloist::capability::{Grants, Services};
 use soloist::runtime::{Facts, Lease, Request};
@@ -141,6 +141,27 @@ async fn the_gate_stands_before_certificates_as_before_requests() {
     let (unleased, _) = gate("127.0.0.1", &private, &Request { lease: lease.clone(), ..guest::request() });
     lease.revoke();
     assert!(matches!(unleased.certificates(&origin, None).await, Err(Error::Lost(_))));
+}
+
+#[tokio::test]
+async fn certificates_are_asked_for_by_as_many_at_once_as_requests() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("https://{}", listener.local_addr().unwrap());
+    let (gate, _) = gate("127.0.0.1", &format!("http = [\"{origin}\"]"), &guest::request());
+    let gate = Arc::new(gate);
+    let asking: Vec<_> = (0..2 * MAX_AT_ONCE)
+        .map(|_| {
+            let (gate, origin) = (Arc::clone(&gate), origin.clone());
+            tokio::spawn(async move { gate.certificates(&origin, None).await })
+        })
+        .collect();
+    let mut held = Vec::new();
+    for _ in 0..MAX_AT_ONCE {
+        held.push(tokio::time::timeout(Duration::from_secs(8), listener.accept()).await.expect("a connection"));
+    }
+    let one_more = tokio::time::timeout(Duration::from_millis(300), listener.accept()).await;
+    assert!(one_more.is_err(), "{one_more:?}");
+    asking.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test]

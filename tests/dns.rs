@@ -8,7 +8,9 @@ use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::rdata::{A, CNAME, MX};
 use hickory_proto::rr::{RData, Record};
 use soloist::arbiter::tsig::Algorithm;
-use soloist::capability::dns::{Answer, Asker, DnsConfig, Error, MAX_QUESTIONS, MAX_SERVERS, Reply, Resolver};
+use soloist::capability::dns::{
+    Answer, Asker, DnsConfig, Error, MAX_AT_ONCE, MAX_QUESTIONS, MAX_SERVERS, Reply, Resolver,
+};
 use soloist::capability::{Granted, Grants, Services, ServicesConfig};
 use soloist::round::Outcome;
 use soloist::runtime::{Engine, Facts, Lease, Module, Request, run};
@@ -324,6 +326,37 @@ async fn a_question_ends_with_the_run_and_is_not_asked_without_its_lease() {
     assert!(asker.ask(WWW, "A", &[silent.address.to_string()], None).await.is_err());
     assert!(matches!(asker.lookup(WWW, "A").await, Err(Error::Lost(_))));
     assert_eq!(silent.asked(), before);
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_after_the_lease_is_nobodys() {
+    let slow =
+        Liar::start(|question, _| Lie { after: Duration::from_secs(1), ..Lie::say(&answer(question, &[a(1)])) }).await;
+    let lease = Lease::unlimited();
+    let request = Request { lease: lease.clone(), ..request() };
+    let asker = asker_of("{ names = [\"*\"] }", services(&[slow.address]), &request);
+    let looking = tokio::spawn(async move { asker.lookup(WWW, "A").await });
+    while slow.asked() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    lease.revoke();
+    assert!(matches!(looking.await.expect("no panic"), Err(Error::Lost(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_questions_are_under_way_at_once_and_no_more() {
+    let silent = Liar::start(|_, _| Lie::default()).await;
+    let asker = asker(&[silent.address]);
+    let servers = vec![silent.address.to_string(); MAX_AT_ONCE + 20];
+    let asking = tokio::spawn(async move { asker.ask(WWW, "A", &servers, Some(Duration::from_secs(10))).await });
+    let before = std::time::Instant::now();
+    while silent.asked() < MAX_AT_ONCE && before.elapsed() < Duration::from_secs(8) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    // A question is sent again meanwhile, under the same number.
+    let ids: std::collections::HashSet<u16> = silent.questions().iter().map(|question| question.id).collect();
+    assert_eq!(ids.len(), MAX_AT_ONCE);
+    asking.abort();
 }
 
 const DNS: Import = Import {

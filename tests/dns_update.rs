@@ -20,6 +20,8 @@ use soloist_tests::hand::{Hand, name};
 use soloist_tests::servers::{self, ALIAS, Kind, PowerDns, TestServer, ZONE};
 
 const RECORD: &str = "canary.example.test";
+/// The record of another job, below a name that is nobody's.
+const DEEP: &str = "canary.jobs.example.test";
 const WWW: &str = "www.example.test";
 
 fn rfc2136(server: &dyn TestServer, key: &Key) -> Rfc2136 {
@@ -55,7 +57,8 @@ fn updater_of(grant: &str, account: Option<Arc<dyn Account>>, request: &Request)
     let grants: Grants =
         toml::from_str(&format!("dns-update = {grant}")).unwrap_or_else(|error| panic!("{grant}: {error}"));
     let services = services();
-    services.set_zone(Zone { account, records: vec![name_from(RECORD).expect("a name")].into() });
+    let records = [RECORD, DEEP].map(|record| name_from(record).expect("a name"));
+    services.set_zone(Zone { account, records: records.into() });
     let updater =
         Updater::new(grants.dns_update.expect("it is granted"), services.clone(), Arc::new(Facts::new(request)));
     (updater, services)
@@ -63,7 +66,7 @@ fn updater_of(grant: &str, account: Option<Arc<dyn Account>>, request: &Request)
 
 /// Whoever may change the usual types everywhere below the zone.
 fn updater(arbiter: &dyn Arbiter) -> Updater {
-    let types = "[\"A\", \"AAAA\", \"TXT\", \"CNAME\", \"MX\"]";
+    let types = "[\"A\", \"AAAA\", \"TXT\", \"CNAME\", \"MX\", \"NS\", \"DNAME\"]";
     let grant = format!(
         "[{{ name = \"*.{ZONE}\", types = {types} }}, {{ name = \"{ZONE}\", types = {types} }}, \
          {{ name = \"example.net\", types = [\"A\"] }}]"
@@ -140,6 +143,8 @@ async fn holds(arbiter: &dyn Arbiter, hand: &Hand) {
         (set(WWW, "SRV", &["1 2 3 a.example.test."]), "was not granted"),
         (set(ZONE, "SOA", &[]), "zone's own"),
         (set(ZONE, "CNAME", &["a.example.test."]), "zone itself"),
+        (set(ZONE, "NS", &["a.example.test."]), "zone itself"),
+        (set(ZONE, "DNAME", &["a.example.test."]), "zone itself"),
     ] {
         let error = updater.replace(&[set(WWW, "A", &["192.0.2.66"]), denied]).await.expect_err(word);
         assert!(matches!(&error, Error::Denied(reason) if reason.contains(word)), "{word}: {error:?}");
@@ -191,6 +196,7 @@ async fn powerdns_takes_changes() {
 #[ignore = "needs PowerDNS"]
 async fn the_api_of_powerdns_takes_changes() {
     let server = PowerDns::start(Algorithm::HmacSha256).await.expect("it starts");
+    asks_whether_it_may(&api(&server, &server.api().key), &server.hand()).await;
     holds(&api(&server, &server.api().key), &server.hand()).await;
     let wrong = "not-the-key-of-this-server";
     let error = updater(&api(&server, wrong)).replace(&[set(WWW, "A", &["192.0.2.66"])]).await;
@@ -207,6 +213,31 @@ async fn an_arbiter_without_a_zone_says_so() {
     let error = updater.replace(&[set(WWW, "A", &["192.0.2.1"])]).await.expect_err("there is no zone");
     assert!(matches!(&error, Error::Denied(reason) if reason.contains("`kind = \"rfc2136\"`")), "{error:?}");
     assert_eq!(services.denied("canary", "dns-update"), 1);
+}
+
+#[tokio::test]
+async fn nothing_takes_a_name_away_that_the_record_of_a_job_is_below() {
+    let account = Arc::new(Counting::default());
+    let grant = "[{ name = \"*.example.test\", types = [\"A\", \"NS\", \"DNAME\"] }]";
+    let (updater, services) = updater_of(grant, Some(account.clone()), &request());
+    for (at, rtype) in [("jobs.example.test", "NS"), ("jobs.example.test", "DNAME"), (DEEP, "NS"), (DEEP, "DNAME")] {
+        for data in [&["a.example.net."][..], &[]] {
+            let error = updater.replace(&[set(at, rtype, data)]).await.expect_err("a record is there or below");
+            let Error::Denied(reason) = &error else { panic!("{error:?}") };
+            assert!(reason.contains(&format!("take away the record of a job at `{DEEP}`")), "{reason}");
+        }
+    }
+    assert_eq!(services.denied("canary", "dns-update"), 8);
+    assert_eq!(account.0.load(std::sync::atomic::Ordering::SeqCst), 0);
+    // Beside it and below it, and other types above it, are nobody's record.
+    for (at, rtype, data) in [
+        ("jobs.example.test", "A", "192.0.2.1"),
+        ("other.example.test", "NS", "a.example.net."),
+        ("obs.example.test", "DNAME", "a.example.net."),
+        ("below.canary.jobs.example.test", "NS", "a.example.net."),
+    ] {
+        assert_eq!(updater.replace(&[set(at, rtype, &[data])]).await, Ok(()), "{at}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,7 +331,11 @@ async fn nothing_is_sent_once_the_lease_is_lost() {
 
     // The real accounts ask, too.
     let server = servers::start(Kind::Embedded, Algorithm::HmacSha256).await.expect("it starts");
-    let arbiter = rfc2136(&*server, server.key());
+    asks_whether_it_may(&rfc2136(&*server, server.key()), &server.hand()).await;
+}
+
+/// An account asks right before it sends.
+async fn asks_whether_it_may(arbiter: &dyn Arbiter, hand: &Hand) {
     let set = soloist::arbiter::account::RrSet {
         name: name(WWW),
         rtype: RecordType::A,
@@ -310,7 +345,7 @@ async fn nothing_is_sent_once_the_lease_is_lost() {
     let account = arbiter.account().expect("it has one");
     let refused = account.replace_rrsets(std::slice::from_ref(&set), &|| false).await;
     assert_eq!(refused, Err(soloist::arbiter::account::ChangeError::Withdrawn));
-    assert!(found(&server.hand(), WWW, RecordType::A).await.is_empty());
+    assert!(found(hand, WWW, RecordType::A).await.is_empty());
     assert_eq!(account.replace_rrsets(&[set], &|| true).await, Ok(()));
-    assert_eq!(found(&server.hand(), WWW, RecordType::A).await, ["60 192.0.2.1"]);
+    assert_eq!(found(hand, WWW, RecordType::A).await, ["60 192.0.2.1"]);
 }

@@ -2,15 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::{Name, RData, Record, RecordSet, RecordType};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use soloist::arbiter::tsig::{Algorithm, Key};
 use soloist::dns::query::{self, Server};
 use soloist_tests::binary::soloist;
@@ -220,4 +221,68 @@ fn what_cannot_be_served_is_an_error_with_a_hint() {
     assert!(text.contains("/nowhere/key") && text.contains("hint: `soloist dns key"), "{text}");
     let text = serve(ZONE, "192.0.2.1:0", file);
     assert!(text.contains("192.0.2.1") && text.contains("hint: this machine has no address"), "{text}");
+}
+
+/// How many lines of its log say this.
+fn said(served: &Served, what: &str) -> usize {
+    served.log().iter().filter(|line| line.contains(what)).count()
+}
+
+async fn is_answered(served: &Served, key: &Key, job: &str) {
+    for (over, client) in [("udp", udp(served.addr, Some(key))), ("tcp", tcp(served.addr, Some(key)).await)] {
+        let (owner, mut client) = (name(&format!("{over}-{job}.example.test")), client);
+        assert_eq!(
+            create(&mut client, &name(ZONE), txt(&owner, "here")).await.unwrap(),
+            ResponseCode::NoError,
+            "{over}"
+        );
+        assert_eq!(values(served, &owner).await, ["here"], "{over}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_beyond_every_limit_keep_nobody_out() {
+    let (data, key) = (tempfile::tempdir().unwrap(), key());
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 48; exec \"$0\" \"$@\""]).arg(soloist());
+    let served = Served::start_by(command, ZONE, &key, data.path());
+    let idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(served.addr).unwrap()).collect();
+    is_answered(&served, &key, "meanwhile").await;
+    drop(idle);
+    is_answered(&served, &key, "afterwards").await;
+    assert_eq!(said(&served, "as many TCP connections as may be"), 1, "{:#?}", served.log());
+    assert_eq!(said(&served, "no TCP connection can be taken"), 0, "{:#?}", served.log());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_a_descriptor_left_waits_for_one_and_answers_the_rest() {
+    let (data, key) = (tempfile::tempdir().unwrap(), key());
+    let served = Served::start(ZONE, &key, data.path());
+    let pid = Pid::from_raw(served.id().try_into().unwrap());
+    let open = |number: u64| std::fs::symlink_metadata(format!("/proc/{}/fd/{number}", served.id())).is_ok();
+    let free = (0..100_000).find(|number| !open(*number)).unwrap();
+    let before = prlimit(pid, Resource::Nofile, Rlimit { current: Some(free), ..getrlimit(Resource::Nofile) }).unwrap();
+    let waiting = TcpStream::connect(served.addr).unwrap();
+    let (begun, used) = (Instant::now(), ticks(&served));
+    while begun.elapsed() < Duration::from_secs(2) {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // In hundredths of a second: one that asks again and again uses nearly two hundred.
+    let used = ticks(&served) - used;
+    assert!(used < 50, "{used}");
+    let mut client = udp(served.addr, Some(&key));
+    let owner = name("meanwhile.example.test");
+    assert_eq!(create(&mut client, &name(ZONE), txt(&owner, "here")).await.unwrap(), ResponseCode::NoError);
+    prlimit(pid, Resource::Nofile, before).unwrap();
+    is_answered(&served, &key, "afterwards").await;
+    drop(waiting);
+    assert_eq!(said(&served, "no TCP connection can be taken"), 1, "{:#?}", served.log());
+}
+
+/// The processor time that a server has used, in hundredths of a second.
+fn ticks(served: &Served) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", served.id())).unwrap();
+    // Behind the name of the program: utime and stime are the 14th and 15th of all fields.
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::Method;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -51,6 +52,7 @@ impl Server {
             .route("/loop", any(|| async { (StatusCode::FOUND, [("location", "/loop")]) }))
             .route("/endless", any(|| async { endless() }))
             .route("/slow", any(slow))
+            .route("/stuck", any(|| async { stuck() }))
             .route("/headers", any(|| async { [("x-large", "v".repeat(70_000))] }))
             .route("/wait", any(wait))
             .fallback(any(|| async { StatusCode::NOT_FOUND }))
@@ -93,6 +95,12 @@ async fn redirect(Path(status): Path<u16>, request: Request) -> Response {
 fn endless() -> Response {
     let chunks = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 65536])));
     Body::from_stream(chunks).into_response()
+}
+
+/// Begins, and never ends.
+fn stuck() -> Response {
+    let begun = futures_util::stream::once(async { Ok::<_, std::io::Error>(Bytes::from("x")) });
+    Body::from_stream(begun.chain(futures_util::stream::pending())).into_response()
 }
 
 async fn slow() -> &'static str {
@@ -222,6 +230,13 @@ async fn localhost_is_reached_where_it_is_granted_by_name() {
     let server = Server::start().await;
     let url = format!("http://localhost:{}", server.address.port());
     assert_eq!(fetch(&gate(&[&url]), get(&url)).await.unwrap().0, 200);
+    // Whatever else it may stand for.
+    for elsewhere in ["10.0.0.1", "1.1.1.1", "169.254.169.254"] {
+        let error =
+            fetch(&gate_where_names_are(elsewhere, &format!("http = [\"{url}\"]")), get(&url)).await.unwrap_err();
+        assert!(matches!(error, Error::Denied(_)), "{elsewhere}: {error:?}");
+    }
+    assert_eq!(server.seen().len(), 1);
 }
 
 #[tokio::test]
@@ -230,7 +245,10 @@ async fn a_redirect_is_a_request_like_any_other() {
     let gate = gate(&[&granted.url("")]);
     for target in [other.url("/"), "http://169.254.169.254/".to_owned(), "http://[::1]:1/".to_owned()] {
         let error = fetch(&gate, get(&granted.url(&format!("/to/302?{target}")))).await.unwrap_err();
-        assert!(matches!(error, Error::Denied(_)), "{target}: {error:?}");
+        assert!(
+            matches!(&error, Error::Denied(reason) if reason.contains("was not granted `http://")),
+            "{target}: {error:?}"
+        );
     }
     let error = fetch(&gate, get(&granted.url("/to/302?file:///etc/passwd"))).await.unwrap_err();
     assert!(matches!(error, Error::Failed(_)), "{error:?}");
@@ -305,8 +323,13 @@ async fn bodies_and_headers_are_bounded() {
 #[tokio::test]
 async fn a_slow_server_is_left_in_time() {
     let server = Server::start().await;
-    let asked = Outgoing { timeout: Some(Duration::from_millis(100)), ..get(&server.url("/slow")) };
-    assert_eq!(fetch(&gate(&[&server.url("")]), asked).await.unwrap_err(), Error::Timeout);
+    // Before it says anything, and in the middle of what it says.
+    for path in ["/slow", "/stuck"] {
+        let asked = Outgoing { timeout: Some(Duration::from_millis(500)), ..get(&server.url(path)) };
+        let gate = gate(&[&server.url("")]);
+        let left = tokio::time::timeout(Duration::from_secs(60), fetch(&gate, asked)).await;
+        assert_eq!(left.expect("it is left"), Err(Error::Timeout), "{path}");
+    }
     // The run's own end is sooner than what the job asks for.
     let facts = Facts::new(&RunRequest { deadline: Duration::from_millis(100), ..guest::request() });
     let (gate, _) = gate_with(&format!("http = [\"{}\"]", server.url("")), facts);
@@ -320,6 +343,17 @@ async fn requests_are_bounded_in_number() {
     let gate = gate(&[&server.url("")]);
     for _ in 0..MAX_REQUESTS {
         fetch(&gate, get(&server.url("/"))).await.unwrap();
+    }
+    assert!(matches!(fetch(&gate, get(&server.url("/"))).await, Err(Error::Denied(_))));
+    assert_eq!(server.seen().len(), MAX_REQUESTS as usize);
+}
+
+#[tokio::test]
+async fn a_redirect_that_is_followed_is_one_of_the_requests() {
+    let server = Server::start().await;
+    let gate = gate(&[&server.url("")]);
+    for _ in 0..MAX_REQUESTS / 2 {
+        fetch(&gate, get(&server.url("/to/302?/"))).await.unwrap();
     }
     assert!(matches!(fetch(&gate, get(&server.url("/"))).await, Err(Error::Denied(_))));
     assert_eq!(server.seen().len(), MAX_REQUESTS as usize);

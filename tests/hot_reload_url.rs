@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use futures_util::StreamExt as _;
 use soloist::module::{Slot, Unavailable};
 use soloist_tests::toy::{Toy, text, until, until_text, until_true};
 
@@ -238,7 +239,12 @@ async fn what_was_cut_off_is_asked_for_again_as_a_whole() {
         }
         let body = if std::mem::take(&mut *is_first.lock().unwrap()) {
             let pieces = [Ok("one, "), Err(std::io::Error::other("the disk of the server"))];
-            axum::body::Body::from_stream(futures_util::stream::iter(pieces))
+            // One after the other, so that the answer's head and half of its body have left when it breaks off.
+            let piece = async |piece| {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                piece
+            };
+            axum::body::Body::from_stream(futures_util::stream::iter(pieces).then(piece))
         } else {
             axum::body::Body::from("one, whole")
         };

@@ -1,5 +1,6 @@
 //! `soloist job`: what an author sees, on both streams and in the exit code.
 
+use std::io::{Read as _, Write as _};
 use std::process::Command;
 
 fn soloist(arguments: &[&str]) -> (i32, String, String) {
@@ -64,6 +65,44 @@ fn what_is_no_job_is_refused_with_a_hint() {
     let (code, _, stderr) = soloist(&["job", "run", "none.wasm"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("the module `none.wasm` cannot be read: No such file"), "{stderr}");
+}
+
+/// Answers one connection, and gives what it said.
+fn answer_once(listener: std::net::TcpListener) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a connection");
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).expect("a request");
+            read.push(byte[0]);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").expect("it is sent");
+        String::from_utf8_lossy(&read).into_owned()
+    })
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_not_used_as_no_address_would_be_checked_there() {
+    let (server, proxy) = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port")).into();
+    let origin = format!("http://{}", server.local_addr().expect("an address"));
+    let proxied = format!("http://{}", proxy.local_addr().expect("an address"));
+    let (asked, _by_proxy) = (answer_once(server), answer_once(proxy));
+    let mut command = Command::new(soloist_tests::binary::soloist());
+    for variable in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        command.env(variable, &proxied);
+    }
+    let output = command
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/wat"))
+        .env_remove("no_proxy")
+        .env_remove("NO_PROXY")
+        .args(["job", "run", "fetch.wat", "--grant-http", &origin, "--set", &format!("url={origin}/x")])
+        .output()
+        .expect("the program runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "hello\n", "{stderr}");
+    assert!(asked.is_finished(), "the proxy was asked: {stderr}");
+    assert!(asked.join().expect("a request").starts_with("GET /x HTTP/1.1\r\n"));
 }
 
 #[test]

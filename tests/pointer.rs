@@ -14,12 +14,17 @@ use hickory_proto::rr::rdata::TXT;
 use soloist::arbiter::rfc2136::Rfc2136;
 use soloist::arbiter::tsig::Algorithm;
 use soloist::module::{Digest, Slot, Trust};
+use soloist_tests::agents::{Event, Fleet, eventually};
+use soloist_tests::guest::wat;
 use soloist_tests::hand::name;
 use soloist_tests::liar::{Liar, Lie, answer};
-use soloist_tests::servers::{Kind, TestServer, start};
+use soloist_tests::servers::{Kind, PowerDns, TestServer, start};
 use soloist_tests::toy::{Toy, origin, text, until, until_text, until_true};
 
 const NAME: &str = "module.example.test";
+
+/// How long an agent may take to go where a pointer points, on a busy machine.
+const LONG: Duration = Duration::from_secs(120);
 
 /// Files over HTTP, and how often each was asked for.
 #[derive(Clone, Default)]
@@ -246,4 +251,56 @@ async fn a_cache_is_not_believed() {
     let slot = toy.slot(&format!("dns://{}/{NAME}", dns.address));
     until_trouble(&slot, "from a cache").await;
     assert_eq!((text(&slot), files.asked("a")), (None, 0));
+}
+
+/// The job that reads the pointer by the arbiter, at PowerDNS's API, cannot find its zone by the system's resolver. The other asks
+/// the same server over DNS.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs pdns-server and pdns-backend-sqlite3; tests/run installs them"]
+async fn one_write_at_powerdns_moves_an_agent_that_reads_by_its_api_and_back() {
+    let server = PowerDns::start(Algorithm::default()).await.unwrap();
+    let files = Files::default();
+    let base = files.serve().await;
+    let job = |job: &str, module: &str| {
+        format!("[job.{job}]\nrecord = \"{job}.example.test\"\nevery = \"4s\"\nmodule = \"{module}\"\n")
+    };
+    let straight = format!("dns://{}/{NAME}", server.address());
+    let jobs = [job("api", &format!("dns:{NAME}")), job("dns", &straight)].concat();
+    let mut fleet = Fleet::at_api(&server, "timeout = \"400ms\"", &jobs);
+    let put = |file: &str, word: &str| {
+        let module = wat("ok.wat").replace("all is well", word);
+        files.put(file, &module);
+        // Longer than one string of a TXT record holds.
+        format!("source={base}{file}?{} sha256={}", "x".repeat(300), Digest::of(module.as_bytes()))
+    };
+    let [one, two] = [put("a", "all is one!"), put("b", "all is two!")];
+    let write = async |values: &[&str]| {
+        let strings: Vec<Vec<&[u8]>> = values.iter().map(|value| value.as_bytes().chunks(255).collect()).collect();
+        let records: Vec<&[&[u8]]> = strings.iter().map(Vec::as_slice).collect();
+        // On SQLite it may fail where the agent writes at the same time.
+        let writing = async || server.hand().overwrite_txt(&name(NAME), &records).await.ok();
+        eventually("the server takes it", LONG, writing).await;
+    };
+    let log = fleet.log().clone();
+    let last = |job: &str| {
+        let ran = |event: &Event| event.kind() == "ran" && event.job() == job && event.text("outcome") == "ok";
+        log.all(ran).pop().map(|event| event.text("summary").to_owned())
+    };
+    let until_both = async |word: &str| {
+        let is_there = |job| last(job).as_deref() == Some(word);
+        eventually(&format!("both say `{word}`"), LONG, async || (is_there("api") && is_there("dns")).then_some(()))
+            .await;
+    };
+    write(&[&one]).await;
+    fleet.start_all(&["alto"]).await;
+    until_both("all is one!").await;
+    write(&[&two]).await;
+    until_both("all is two!").await;
+
+    // What points nowhere changes nothing, and is said.
+    write(&[&one, &two]).await;
+    let refused = |event: &Event| event.said.to_string().contains("there are 2 TXT records and not one");
+    eventually("both say what stands there", LONG, async || (log.all(refused).len() >= 2).then_some(())).await;
+    write(&[&one]).await;
+    until_both("all is one!").await;
 }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use serde_json::json;
 use soloist::module::{Origin, Slot, Trust, Unavailable};
 use soloist_tests::minisign::Minisign;
-use soloist_tests::registry::{ACCOUNT, Registry, docker_config, manifest};
+use soloist_tests::registry::{ACCOUNT, Registry, WKG, docker_config, manifest};
 use soloist_tests::toy::{Toy, origin, text, until, until_text, until_true};
 
 /// Says that a round is due now.
@@ -24,6 +24,32 @@ async fn trouble(slot: &Slot<String>) -> (String, String) {
 /// How often the registry gave the bytes of a module or a config.
 fn blobs(registry: &Registry) -> usize {
     registry.asked("\"GET /v2/acme/probe/blobs/")
+}
+
+#[tokio::test]
+#[ignore = "needs Debian's docker-registry; tests/run installs it"]
+async fn what_the_tests_push_is_what_wkg_pushes() {
+    let registry = Registry::start().await.expect("a registry");
+    let name = "acme/command";
+    registry.push_blob(name, "application/wasm", WKG.module).await.expect("a blob");
+    let config = registry.push_blob(name, "application/vnd.wasm.config.v0+json", WKG.config.as_bytes()).await;
+    let wkgs = config.expect("a blob")["digest"].as_str().expect("a digest").to_owned();
+    let manifest = serde_json::from_str(WKG.manifest).expect("JSON");
+    let digest = registry.put_manifest(name, Some("wkg"), &manifest).await.expect("a manifest");
+    assert_eq!(digest.to_string(), WKG.digest, "byte by byte");
+    for reference in ["acme/command:wkg", &format!("acme/command@sha256:{digest}")] {
+        let module = origin(&registry.source(reference)).fetch().await.expect("a module");
+        assert_eq!(module.bytes(), WKG.module, "{reference}");
+    }
+
+    registry.push(name, "ours", WKG.module).await.expect("a push");
+    let manifest = registry.get(name, "manifests/ours").await.expect("a manifest");
+    let told: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+    let ours = told["config"]["digest"].as_str().expect("a digest");
+    assert_eq!(manifest.replace(ours, &wkgs).replace("module.wasm", "command.wasm"), WKG.manifest);
+    let config = registry.get(name, &format!("blobs/{ours}")).await.expect("a config");
+    let without_time = |config: &str| config.split_once(',').expect("its first field is the time").1.to_owned();
+    assert_eq!(without_time(&config), without_time(WKG.config));
 }
 
 #[tokio::test]

@@ -15,7 +15,9 @@ use hickory_proto::rr::RData;
 use hickory_proto::rr::rdata::TXT;
 use serde_json::{Value, json};
 use soloist::module::{Digest, Origin, Slot, Trust};
+use soloist::runtime::{Engine, Module};
 use soloist_tests::liar::{Liar, Lie, answer as answer_dns};
+use soloist_tests::registry::WKG;
 use soloist_tests::toy::{Toy, origin, text, until, until_text, until_true};
 
 /// Signed by minisign 0.11: `module one`, with this key.
@@ -184,6 +186,25 @@ async fn trouble(slot: &Slot<String>) -> String {
 fn docker(folder: &std::path::Path, port: u16, entry: &Value) {
     let text = json!({ "auths": { format!("127.0.0.1:{port}"): entry } }).to_string();
     std::fs::write(folder.join("config.json"), text).expect("a file");
+}
+
+#[tokio::test]
+async fn what_wkg_pushed_is_read_to_the_byte() {
+    let registry = Registry::start().await;
+    let manifest: Value = serde_json::from_str(WKG.manifest).unwrap();
+    let digest = registry.put_manifest("1", &manifest);
+    assert_eq!(digest.to_string(), WKG.digest);
+    registry.put(&format!("blobs/sha256:{}", Digest::of(WKG.config.as_bytes())), "", WKG.config.as_bytes());
+    registry.put(&format!("blobs/sha256:{}", Digest::of(WKG.module)), "", WKG.module);
+    let at = |reference: &str| origin(&format!("oci://127.0.0.1:{}/probe{reference}", registry.port));
+    for reference in [":1", &format!("@sha256:{digest}"), &format!(":1@sha256:{digest}")] {
+        let module = at(reference).fetch().await.unwrap_or_else(|error| panic!("{reference}: {error}"));
+        let loaded = Module::load(&Engine::new().unwrap(), module.bytes()).unwrap();
+        assert_eq!(loaded.kind().to_string(), "WASI preview 1 command", "{reference}");
+    }
+    // Nothing is fetched that nobody reads.
+    let asked = registry.has.lock().unwrap().asked.clone();
+    assert_eq!(asked.iter().filter(|(_, path, _)| path.starts_with("blobs/")).count(), 3);
 }
 
 #[tokio::test]

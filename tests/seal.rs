@@ -263,7 +263,7 @@ async fn a_key_is_replaced_one_agent_at_a_time_and_no_round_is_lost_or_run_twice
         let keys: Vec<String> = files.iter().map(|file| format!("{{ file = \"{file}\" }}")).collect();
         format!("kind = \"sign\"\nkeys = [{}]", keys.join(", "))
     };
-    let mut stage = Stage::new(Kind::Embedded, 2, &keys(&["old.key"])).await;
+    let mut stage = Stage::new(Kind::Embedded, 4, &keys(&["old.key"])).await;
     stage.fleet.start_all(&AGENTS).await;
     stage.more_rounds(1).await;
     for files in [&["old.key", "new.key"][..], &["new.key", "old.key"], &["new.key"]] {
@@ -282,10 +282,12 @@ async fn a_key_is_replaced_one_agent_at_a_time_and_no_round_is_lost_or_run_twice
     stage.more_rounds(1).await;
     let seen: Value = serde_json::from_str(&stage.value().await).expect("it is JSON");
     assert!(seen["h"].as_str().is_some_and(|seal| seal.starts_with(key(0xcd).id())), "{seen}");
-    let troubles = stage.fleet.log().all(|event| event.kind() == "trouble");
+    // Before the first round, a module may come later than the round does, which no key is to blame for.
+    let is_about_keys = |event: &Event| event.kind() == "trouble" && event.text("kind") != "module";
+    let troubles = stage.fleet.log().all(is_about_keys);
     assert!(troubles.is_empty(), "{troubles:?}");
     let rounds = stage.rounds();
-    let expected: Vec<u64> = (rounds[0]..=rounds[rounds.len() - 1]).step_by(2).collect();
+    let expected: Vec<u64> = (rounds[0]..=rounds[rounds.len() - 1]).step_by(4).collect();
     assert_eq!(rounds, expected, "each round once, and none left out");
     stage.is_discreet();
 }

@@ -18,9 +18,12 @@ use http_body_util::{BodyExt as _, StreamBody};
 use reqwest::Url;
 use soloist::capability::http::{Error, Gate, Outgoing, Stream};
 use soloist::capability::secrets::{PREFIX, Vault};
-use soloist::capability::{Grants, Services, ServicesConfig};
-use soloist::runtime::Facts;
+use soloist::capability::{Granted, Grants, Services, ServicesConfig};
+use soloist::round::Outcome;
+use soloist::runtime::{self, Engine, Facts, Module};
+use soloist_tests::calls::{self, Import};
 use soloist_tests::guest;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 
 const SECRET: &str = "geheim/\"17\"-und-lang";
@@ -60,7 +63,8 @@ impl Server {
     }
 }
 
-/// Repeats the body byte by byte, and the header `x-key` in another field; redirects to the query where the path says so.
+/// Repeats the body byte by byte, and the header `x-key` in another field. Redirects to the query where the path says so, with
+/// the body in the URL for `/leak`.
 async fn answer(State(tell): State<mpsc::UnboundedSender<Seen>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = axum::body::to_bytes(body, 4 << 20).await else { return StatusCode::BAD_REQUEST.into_response() };
@@ -70,9 +74,10 @@ async fn answer(State(tell): State<mpsc::UnboundedSender<Seen>>, request: Reques
     let mut response = match &*path {
         "/to" => (StatusCode::TEMPORARY_REDIRECT, [("location", query)]).into_response(),
         "/leak" => {
-            let shown = url_form(&String::from_utf8_lossy(key.as_ref().map_or(&b""[..], HeaderValue::as_bytes)));
+            let shown = url_form(&String::from_utf8_lossy(&body));
             (StatusCode::FOUND, [("location", format!("{query}?{shown}"))]).into_response()
         }
+        "/whole" => body.clone().into_response(),
         "/packed" => ([("content-encoding", "gzip")], body.clone()).into_response(),
         _ => {
             let bytes = body.into_iter().map(|byte| Ok::<_, std::io::Error>(Bytes::from(vec![byte])));
@@ -86,13 +91,21 @@ async fn answer(State(tell): State<mpsc::UnboundedSender<Seen>>, request: Reques
 }
 
 fn url_form(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>().replace("%2D", "-")
+    let form = |byte: u8| match byte {
+        b'-' | b'0'..=b'9' | b'a'..=b'z' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(form).collect()
 }
 
 /// A run with the secret `key`, bound to the first of the origins, and a grant of all of them.
 fn run(origins: &[&str]) -> (Gate, Services, String) {
+    run_with(SECRET, origins)
+}
+
+fn run_with(secret: &str, origins: &[&str]) -> (Gate, Services, String) {
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("key"), SECRET).expect("a secret");
+    std::fs::write(folder.path().join("key"), secret).expect("a secret");
     let config = format!("[secrets.key]\nfile = \"key\"\norigins = [\"{}\"]", origins[0]);
     let config: ServicesConfig = toml::from_str(&config).expect("a configuration");
     let services = Services::new(&config, folder.path()).expect("services");
@@ -120,10 +133,10 @@ async fn the_secret_is_put_in_on_the_way_and_taken_out_of_the_answer() {
     let mut server = Server::start().await;
     let (gate, _, placeholder) = run(&[&server.origin]);
     assert!(placeholder.starts_with(PREFIX));
-    let body = format!("{{\"key\": \"{placeholder}\", \"again\": \"{placeholder}\"}}");
+    // At its end stands what the secret begins with.
+    let body = format!("{{\"key\": \"{placeholder}\", \"again\": \"{placeholder}\"}} geheim/");
     let incoming = gate.send(post(&server.origin, &placeholder, &body)).await.unwrap();
     assert_eq!(incoming.headers()["x-echo"], *placeholder);
-    assert!(!incoming.headers().contains_key("content-length"));
     assert_eq!(incoming.body().await.unwrap(), body, "the echo holds the placeholder again, across every border");
 
     let (_, headers, sent) = server.next();
@@ -131,6 +144,48 @@ async fn the_secret_is_put_in_on_the_way_and_taken_out_of_the_answer() {
     assert_eq!(sent, body.replace(&placeholder, SECRET));
     assert_eq!(headers["content-length"], *sent.len().to_string());
     assert_eq!(headers["accept-encoding"], "identity");
+
+    // What the server says of its length is not that of what the job gets.
+    let whole = gate.send(post(&format!("{}/whole", server.origin), "x", &placeholder)).await.unwrap();
+    assert!(!whole.headers().contains_key("content-length"), "{:?}", whole.headers());
+    assert_eq!(whole.body().await.unwrap(), placeholder);
+}
+
+#[tokio::test]
+async fn header_fields_are_bounded_with_their_secrets_in() {
+    let mut server = Server::start().await;
+    let (gate, _, placeholder) = run_with(&"s3cret-".repeat(500), &[&server.origin]);
+    let fields = |many: usize| {
+        let mut request = post(&server.origin, "x", "");
+        let name = |number: usize| format!("x-{number}").parse::<HeaderName>().unwrap();
+        request.headers.extend((0..many).map(|number| (name(number), placeholder.parse().unwrap())));
+        request
+    };
+    let error = gate.send(fields(19)).await.unwrap_err();
+    assert!(matches!(&error, Error::TooLarge(reason) if reason.contains("at most 65536")), "{error:?}");
+    assert!(gate.send(fields(18)).await.is_ok());
+    assert_eq!(server.next().1["x-0"].len(), 3500);
+    assert!(server.is_idle());
+}
+
+#[tokio::test]
+async fn a_trailer_loses_the_secret_too() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (gate, _, placeholder) = run(&[&format!("http://{}", listener.local_addr().unwrap())]);
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\n") {
+            read.push(connection.read_u8().await.unwrap());
+        }
+        let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n0\r\n";
+        connection.write_all(format!("{head}x-echo: {SECRET}\r\n\r\n").as_bytes()).await.unwrap();
+    });
+    let mut incoming = gate.send(Outgoing { method: Method::GET, ..post(&url, "x", "") }).await.unwrap();
+    assert_eq!(incoming.frame().await.unwrap().unwrap().into_data().unwrap(), "a");
+    let trailers = incoming.frame().await.unwrap().unwrap().into_trailers().unwrap();
+    assert_eq!(trailers["x-echo"], *placeholder);
 }
 
 #[tokio::test]
@@ -163,7 +218,10 @@ async fn another_origin_gets_neither_the_secret_nor_the_placeholder() {
         let error = gate.send(request).await.unwrap_err();
         assert!(matches!(&error, Error::Denied(reason) if !reason.contains(SECRET)), "{error:?}");
     }
-    assert_eq!(services.denied("canary", "http"), refused);
+    // Where certificates are shown, the name is all that is sent.
+    let error = gate.certificates(&format!("https://{placeholder}.example.com"), None).await.unwrap_err();
+    assert!(matches!(&error, Error::Denied(reason) if reason.contains("stands in the URL")), "{error:?}");
+    assert_eq!(services.denied("canary", "http"), refused + 1);
     assert!(bound.is_idle() && other.is_idle());
     assert!(gate.send(post(elsewhere, "x", "")).await.is_ok());
 }
@@ -179,15 +237,15 @@ async fn a_redirect_takes_the_secret_nowhere_else() {
 
     gate.send(post(&back, &placeholder, &placeholder)).await.unwrap();
     assert!(bound.next().0.starts_with("POST /to") && bound.next().2 == SECRET);
-    for url in [&away, &leak] {
-        let error = gate.send(post(url, &placeholder, "")).await.unwrap_err();
+    for (url, key, body) in [(&away, &*placeholder, ""), (&leak, "x", &placeholder)] {
+        let error = gate.send(post(url, key, body)).await.unwrap_err();
         assert!(matches!(&error, Error::Denied(reason) if reason.contains("is not bound to")), "{error:?}");
         assert!(!error.to_string().contains("geheim"), "{error}");
     }
     assert!(other.is_idle());
     assert_eq!(services.denied("canary", "http"), 2);
-    let incoming = gate.send(post(&leak_here, &placeholder, "")).await.unwrap();
-    assert!(!incoming.url().contains("geheim"), "{}", incoming.url());
+    let incoming = gate.send(post(&leak_here, "x", &placeholder)).await.unwrap();
+    assert_eq!(incoming.url(), format!("{}/again?{placeholder}", bound.origin));
 }
 
 #[tokio::test]
@@ -210,7 +268,8 @@ async fn a_streamed_body_gets_the_secret_across_the_borders_of_its_pieces() {
     let (mut bound, mut other) = (Server::start().await, Server::start().await);
     let (gate, services, placeholder) = run(&[&bound.origin, &other.origin]);
     let alive = Arc::new(());
-    let text = format!("key={placeholder}&end");
+    // At its end stands what a placeholder begins with.
+    let text = format!("key={placeholder}&end={PREFIX}");
     let pieces: Vec<String> = text.chars().map(String::from).collect();
     let request = |server: &Server| Outgoing { follow: false, ..post(&server.origin, "x", "") };
 
@@ -218,7 +277,7 @@ async fn a_streamed_body_gets_the_secret_across_the_borders_of_its_pieces() {
         let sent = gate.stream(request(&bound), stream(pieces.clone(), length, &alive)).await.unwrap();
         assert_eq!(sent.body().await.unwrap(), text);
         let (_, headers, body) = bound.next();
-        assert_eq!(body, format!("key={SECRET}&end"));
+        assert_eq!(body, format!("key={SECRET}&end={PREFIX}"));
         let said = headers.get("content-length").map(|value| value.to_str().unwrap().parse::<usize>().unwrap());
         assert_eq!(said, length.map(|_| body.len()));
     }
@@ -226,6 +285,46 @@ async fn a_streamed_body_gets_the_secret_across_the_borders_of_its_pieces() {
     assert!(matches!(&error, Error::Denied(reason) if reason.contains("is not bound to")), "{error:?}");
     assert!(other.is_idle(), "the request broke off in the middle");
     assert_eq!(services.denied("canary", "http"), 1);
+    // A body that is gathered first, as its length is said, is not sent for a run that is over.
+    let text = text.clone();
+    let left = stream(vec![text.clone()], Some(text.len() as u64), &alive);
+    drop(alive);
+    let error = gate.stream(request(&bound), left).await.map(drop).unwrap_err();
+    assert!(matches!(&error, Error::Failed(reason) if reason.contains("the run ended")), "{error:?}");
+    assert!(bound.is_idle());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_gets_no_placeholder_of_a_secret_that_it_was_not_granted() {
+    let get = Import {
+        interface: "soloist:job/secrets@0.1.0",
+        text: "(type $error-type (variant (case \"denied\" string))) (export \"error\" (type $error (eq $error-type)))
+               (export \"get\" (func (param \"name\" string) (result (result string (error $error)))))",
+        functions: &[("get", "(param i32 i32 i32)")],
+    };
+    let body = format!(
+        "(call $get (i32.const 512) (i32.const 3) (i32.const 32))
+         (if (result i32) (i32.load8_u (i32.const 32)) (then {}) (else {}))",
+        calls::failure("(i32.load (i32.const 40))", "(i32.load (i32.const 44))"),
+        calls::summary("(i32.load (i32.const 36))", "(i32.load (i32.const 40))"),
+    );
+    let text = calls::component(&[get], "key", &body);
+    let (_, services, _) = run(&["https://api.example.com"]);
+    let engine = Engine::new().expect("an engine");
+    let run_with = async |grants: &str| {
+        let granted = Granted::new(toml::from_str(grants).expect("grants"), services.clone());
+        let module = Module::load(&engine, text.as_bytes()).expect("it is a module");
+        runtime::run(&module.prepare("canary", Arc::new(granted)).expect("it is granted"), guest::request()).await
+    };
+    let report = run_with("secrets = [\"key\"]").await;
+    assert_eq!(report.outcome, Outcome::Ok, "{}", report.message);
+    assert!(report.message.starts_with(PREFIX), "{}", report.message);
+    assert_eq!(services.denied("canary", "secrets"), 0);
+    let report = run_with("secrets = [\"other\"]").await;
+    assert_eq!(report.outcome, Outcome::Error, "{}", report.message);
+    let line = "write `secrets = [\"other\", \"key\"]` under `[job.canary.grants]`";
+    assert!(report.message.contains(line), "{}", report.message);
+    assert_eq!(services.denied("canary", "secrets"), 1);
 }
 
 #[test]

@@ -72,9 +72,12 @@ async fn a_channel_without_a_grant_or_credentials_is_denied() {
         let error = poster.post(message(channel)).await.unwrap_err();
         assert!(matches!(&error, Error::Denied(reason) if reason.contains("under `[job.canary.grants]`")), "{error:?}");
     }
-    let without = poster_of("", Path::new(""), &CHANNELS, &long());
+    let services = Services::new(&ServicesConfig::default(), Path::new("")).expect("services");
+    let grant = Grant::of(CHANNELS).expect("channels");
+    let without = Poster::new(grant, services.clone(), Arc::new(Facts::new(&long())));
     let error = without.post(message("#ops")).await.unwrap_err();
     assert!(matches!(&error, Error::Denied(reason) if reason.contains("`[slack]`")), "{error:?}");
+    assert_eq!(services.denied("canary", "slack"), 1);
     assert!(slack.requests().is_empty());
 }
 
@@ -106,6 +109,8 @@ async fn an_update_reaches_no_channel_but_the_granted_one() {
     let poster = poster_of(&config, folder.path(), &["#ops"], &long());
     let error = poster.update(elsewhere.clone(), message("#ops")).await.unwrap_err();
     assert!(matches!(&error, Error::Denied(reason) if reason.contains("is not `#ops`")), "{error:?}");
+    let error = poster.update(elsewhere.clone(), message("#status")).await.unwrap_err();
+    assert!(matches!(&error, Error::Denied(reason) if reason.contains("under `[job.canary.grants]`")), "{error:?}");
     // A process that has not posted there yet looks the id up, and needs a scope for it.
     let ops = by_token(&slack).post(message("#ops")).await.unwrap().unwrap();
     let fresh = || poster_of(&config, folder.path(), &["#ops"], &long());
@@ -166,6 +171,9 @@ async fn a_short_wait_is_waited_and_a_long_one_reported() {
     }
     assert_eq!(poster.post(message("#alerts")).await, Err(Error::RateLimited(0)), "three tries, and no more");
     assert_eq!(slack.messages().len(), 1);
+    // A webhook says it by its status alone.
+    slack.fail_next(Fault::RateLimited(3600));
+    assert_eq!(by_webhook(&slack).post(message("#ops")).await, Err(Error::RateLimited(3600)));
 }
 
 #[tokio::test]
@@ -208,6 +216,19 @@ async fn what_cannot_be_looked_for_is_not_sent_again() {
     slack.fail_next(Fault::LostAnswer);
     assert!(matches!(by_webhook(&slack).post(message("#status")).await, Err(Error::Unavailable(_))));
     assert_eq!((slack.texts("#ops").len(), slack.texts("#status").len()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_message_whose_answer_never_comes_or_never_ends_is_not_sent_again() {
+    let slack = Slack::start().await;
+    let poster = by_webhook(&slack);
+    for (fault, channel) in [(Fault::Silence, "#ops"), (Fault::Flood, "#status"), (Fault::Status(500), "#alerts")] {
+        slack.fail_next(fault.clone());
+        let error = poster.post(message(channel)).await.unwrap_err();
+        let is_open = matches!(&error, Error::Unavailable(reason) if reason.contains("may have been posted"));
+        assert!(is_open, "{fault:?}: {error:?}");
+    }
+    assert_eq!((slack.texts("#ops").len(), slack.texts("#status").len(), slack.texts("#alerts").len()), (1, 1, 0));
 }
 
 #[tokio::test]
@@ -279,10 +300,18 @@ async fn messages_are_bounded_in_number() {
         slack.add_channel(name);
     }
     let folder = tempfile::tempdir().unwrap();
-    let poster = poster_of(&slack.by_webhook(folder.path(), &names), folder.path(), &names, &long());
-    for name in &names[1..] {
-        poster.post(message(name)).await.unwrap();
+    let poster = poster_of(&slack.by_token(folder.path()), folder.path(), &names, &long());
+    let (mut posted, mut last) = (None, names[0]);
+    // An update is one of them.
+    for name in &names[2..] {
+        (posted, last) = (poster.post(message(name)).await.unwrap(), name);
     }
-    assert!(matches!(poster.post(message(names[0])).await, Err(Error::Invalid(_))));
-    assert_eq!(slack.messages().len(), MAX_POSTS as usize);
+    let posted = posted.unwrap();
+    assert!(poster.update(posted.clone(), message(last)).await.is_ok());
+    let spent = |result: Result<_, Error>| {
+        assert!(matches!(&result, Err(Error::Invalid(reason)) if reason.contains("has posted its 50")), "{result:?}");
+    };
+    spent(poster.post(message(names[0])).await.map(drop));
+    spent(poster.update(posted, message(last)).await.map(drop));
+    assert_eq!(slack.messages().len(), MAX_POSTS as usize - 1);
 }

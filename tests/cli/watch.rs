@@ -95,7 +95,7 @@ fn a_project_is_built_and_run_again_at_each_save() {
     shell.write("p/job.wat", "a mistake");
     watched.until(&["failed: exit status", WAITING]);
     shell.write("p/job.wat", "(component (nonsense))");
-    watched.until(&["cannot be loaded", WAITING]);
+    watched.until(&["made no module for an agent", WAITING]);
     shell.write("p/job.wat", saying("Round six. round"));
     watched.until(&["Round six. round", WAITING]);
     // Five saves, and what the builds wrote woke nobody.

@@ -25,12 +25,15 @@ pub(crate) fn module(name: &str) -> Module {
     if let Some(module) = modules.get(name) {
         return module.clone();
     }
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/built").join(format!("{name}.wasm"));
-    let bytes = std::fs::read(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}; `jobs/build {name}` makes it", path.display()));
-    let module = Module::load(engine, &bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let module = Module::load(engine, &built(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     modules.insert(name.to_owned(), module.clone());
     module
+}
+
+/// A built module's bytes.
+pub(crate) fn built(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/built").join(format!("{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}; `jobs/build {name}` makes it", path.display()))
 }
 
 /// A job, and the Slack that it tells.

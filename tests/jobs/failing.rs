@@ -65,6 +65,37 @@ async fn javascript_fails_clearly() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs built jobs"]
+async fn typescript_fails_clearly() {
+    check(
+        "failing-typescript",
+        &[
+            ("exception", Outcome::Panic, &["NoSuchThing: no such thing: 7"]),
+            ("exception-of-text", Outcome::Panic, &[NO_SUCH_THING]),
+            ("undefined", Outcome::Panic, &["TypeError: ", "thing"]),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs built jobs"]
+async fn rust_fails_clearly() {
+    check(
+        "failing-rust",
+        &[
+            ("exception", Outcome::Panic, &["panicked at src/lib.rs:", ": no such thing: 7"]),
+            ("index", Outcome::Panic, &["the len is 3 but the index is 5", "src/lib.rs:"]),
+            ("unwrap", Outcome::Panic, &["InvalidDigit", "src/lib.rs:"]),
+            // WASI 0.2 has one status for all that failed.
+            ("exit", Outcome::Trap, &["exit(1)"]),
+            ("trap", Outcome::Trap, &["unreachable", "fail"]),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs built jobs"]
 async fn go_fails_clearly() {
     check(
         "failing-go",

@@ -3,10 +3,12 @@
 mod bench;
 mod bindings;
 mod certificates;
+mod command;
 mod disk;
 mod failing;
 mod links;
 mod prices;
+mod streaming;
 mod uptime;
 mod web;
 mod zone;

@@ -13,6 +13,20 @@ pub fn soloist() -> PathBuf {
     PROGRAM.clone()
 }
 
+/// The compiler that a process of the program has started, while it works (Linux).
+///
+/// # Panics
+/// There is no `/proc`.
+pub fn compiler_of(program: u32) -> Option<i32> {
+    let processes =
+        std::fs::read_dir("/proc").expect("Linux").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    processes.into_iter().find(|pid: &i32| {
+        let file = |name| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let parent = file("stat").rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
+        parent == Some(program) && file("cmdline").split('\0').nth(1) == Some("compile")
+    })
+}
+
 /// Cargo builds a program for the tests of its own package only, and these tests are another package.
 fn build() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own path");

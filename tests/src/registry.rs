@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use reqwest::header::{CONTENT_TYPE, LOCATION};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use soloist::module::Digest;
@@ -34,6 +34,28 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// The media type of a list of manifests.
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+
+/// What `wkg oci push` (wkg 0.16.1) put into Debian's docker-registry for `command.wasm`, byte by byte as the registry gives
+/// it: the manifest, the config, and the layer, which is `tests/wat/command.wat`.
+#[derive(Debug, Clone, Copy)]
+pub struct Wkg {
+    /// The manifest.
+    pub manifest: &'static str,
+    /// The digest of the manifest, as wkg printed it.
+    pub digest: &'static str,
+    /// The config.
+    pub config: &'static str,
+    /// The layer.
+    pub module: &'static [u8],
+}
+
+/// See [`Wkg`].
+pub const WKG: Wkg = Wkg {
+    manifest: include_str!("../wkg/manifest.json"),
+    digest: "67ff396b071ff45f4470af155b9b8bd5eb866d086b09de14ab245b1bf1dc2e6a",
+    config: include_str!("../wkg/config.json"),
+    module: include_bytes!("../wkg/command.wasm"),
+};
 
 /// A registry, gone with this value.
 #[derive(Debug)]
@@ -143,7 +165,16 @@ impl Registry {
         let url = format!("{location}{}digest={digest}", if location.contains('?') { '&' } else { '?' });
         let put = self.send(Method::PUT, &url, "application/octet-stream", bytes.to_vec()).await?;
         ensure!(put.status() == StatusCode::CREATED, "the blob is refused: {}", put.status());
-        Ok(json!({ "mediaType": kind, "digest": digest, "size": bytes.len() }))
+        Ok(json!({ "digest": digest, "mediaType": kind, "size": bytes.len() }))
+    }
+
+    /// The bytes of a blob, or of a manifest: `blobs/sha256:…`, `manifests/TAG`.
+    ///
+    /// # Errors
+    /// The registry does not have it.
+    pub async fn get(&self, name: &str, path: &str) -> Result<String> {
+        let request = self.client.get(self.url(&format!("{name}/{path}"))).header(ACCEPT, MANIFEST);
+        Ok(request.send().await?.error_for_status()?.text().await?)
     }
 
     /// Puts a manifest under a tag, or its digest, and gives its digest.
@@ -161,22 +192,29 @@ impl Registry {
         Ok(digest)
     }
 
-    /// Pushes a module as `wkg oci push` does (the crate oci-wasm 0.6), and gives the digest of its manifest.
+    /// Pushes a module as `wkg oci push` pushes `module.wasm` at the beginning of 2026, and gives the digest of its manifest.
+    /// It differs only where the module is a component: its imports and exports are not told.
     ///
     /// # Errors
     /// The registry does not take it.
     pub async fn push(&self, name: &str, tag: &str, module: &[u8]) -> Result<Digest> {
-        let layer = self.push_blob(name, "application/wasm", module).await?;
+        let blob = self.push_blob(name, "application/wasm", module).await?;
         let config = json!({
             "created": "2026-01-01T00:00:00.123456789Z",
             "author": null,
             "architecture": "wasm",
             "os": "wasip2",
-            "layerDigests": [layer["digest"]],
-            "component": { "exports": ["soloist:job/job@0.1.0"], "imports": [], "target": null },
+            "layerDigests": [blob["digest"]],
+            "component": { "exports": [], "imports": [], "target": null },
         });
         let config = serde_json::to_vec(&config)?;
         let config = self.push_blob(name, "application/vnd.wasm.config.v0+json", &config).await?;
+        let layer = json!({
+            "annotations": { "org.opencontainers.image.title": "module.wasm" },
+            "digest": blob["digest"],
+            "mediaType": blob["mediaType"],
+            "size": blob["size"],
+        });
         self.put_manifest(name, Some(tag), &manifest(&config, &[layer])).await
     }
 
@@ -208,9 +246,9 @@ impl Registry {
     }
 }
 
-/// A manifest of these descriptors.
+/// A manifest of these descriptors, its fields in canonical order.
 pub fn manifest(config: &Value, layers: &[Value]) -> Value {
-    json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers })
+    json!({ "config": config, "layers": layers, "mediaType": MANIFEST, "schemaVersion": 2 })
 }
 
 /// Writes a docker configuration with this password of the account for a registry, and gives its folder.

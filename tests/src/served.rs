@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,6 +20,7 @@ const KEY_VARIABLE: &str = "SOLOIST_TEST_KEY";
 #[derive(Debug)]
 pub struct Served {
     child: Child,
+    log: Arc<Mutex<Vec<String>>>,
     /// Where it listens, over UDP and TCP.
     pub addr: SocketAddr,
 }
@@ -58,10 +59,18 @@ impl Served {
             .env(KEY_VARIABLE, key.secret_base64())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the server starts");
-        let (sender, lines) = mpsc::channel();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (sender, lines) = std::sync::mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().expect("stderr is piped"));
         // Reads to the end, or the server would stop at a full pipe.
-        std::thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let said = Arc::clone(&log);
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                said.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
+                // Nobody listens any more once the server has started.
+                let _ = sender.send(line);
+            }
+        });
         let mut seen = Vec::new();
         let addr = loop {
             let Ok(line) = lines.recv_timeout(START) else {
@@ -73,12 +82,17 @@ impl Served {
             }
             seen.push(line);
         };
-        Self { child, addr }
+        Self { child, log, addr }
     }
 
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it has said so far, line by line.
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Kills it (SIGKILL) and waits until it is gone.

@@ -4,6 +4,9 @@ use super::*;
 use crate::{clock, config, log, metric, random, secrets, state};
 
 const URL: &str = "https://example.com/";
+const ORIGIN: &str = "https://example.com";
+const LEVELS: [log::Level; 5] =
+    [log::Level::Trace, log::Level::Debug, log::Level::Info, log::Level::Warn, log::Level::Error];
 
 #[test]
 fn answers_come_in_turn_and_the_last_one_again() {
@@ -82,6 +85,13 @@ fn messages_are_replied_to_and_replaced_with_a_bot_token_only() {
     assert_eq!(ran.posts[2].updates.as_ref().map(|posted| &posted.ts), Some(&ts));
     assert_eq!(ran.posts[2].blocks, Some(serde_json::json!([1])));
     assert_eq!(Host::new().webhook().run(talk).result, Ok("a webhook".to_owned()));
+    let posted = slack::Posted { channel: "C0000000001".to_owned(), ts };
+    let (refused, ran) = Host::new().webhook().call(|_| {
+        let message = slack::Message::new("#ops", "why");
+        [message.clone().reply_to(&posted).post().map(drop), message.update(&posted).map(drop)]
+    });
+    assert!(refused.iter().all(|refused| matches!(refused, Err(slack::Error::Invalid(_)))), "{refused:?}");
+    assert!(ran.posts.is_empty());
     let refused = Host::new().refuse_post("#ops", slack::Error::RateLimited(60)).run(talk);
     assert_eq!((refused.result, refused.posts.len()), (Err(Failure::retry("Slack asks to wait 60 s")), 0));
 }
@@ -97,6 +107,42 @@ fn each_server_answers_for_itself() {
     let (replies, _) = host.call(|_| dns::Question::new("example.com", "A").servers(["ns1", "ns2"]).ask());
     assert_eq!(replies[0].answer.as_ref().map(|answer| answer.data("A").collect::<Vec<_>>()), Ok(vec!["192.0.2.1"]));
     assert_eq!(replies[1].answer, Err(dns::Error::Timeout));
+    let (none, _) = Host::new().records("example.com", "A", 60, [""; 0]).call(|_| dns::lookup("example.com", "A"));
+    assert_eq!(none.map(|answer| answer.rcode), Ok("NXDOMAIN".to_owned()));
+}
+
+#[test]
+fn certificates_are_shown_of_the_origins_that_have_some() {
+    let host = Host::new().certificates(ORIGIN, [vec![1], vec![2]]);
+    let (shown, _) = host.call(|_| [ORIGIN, "https://other.example"].map(|origin| http::certificates(origin, None)));
+    assert_eq!(shown[0], Ok(vec![vec![1], vec![2]]));
+    assert!(matches!(&shown[1], Err(http::Error::Denied(reason)) if reason.contains("`.certificates(…)`")));
+}
+
+#[test]
+fn a_run_is_what_the_test_says_of_it() {
+    let host = Host::new().previous("timeout").context(|context| context.deadline_ms = context.due_ms + 5000);
+    let (left, _) = host.call(|context| {
+        assert_eq!(context.previous.as_deref(), Some("timeout"));
+        clock::time_left()
+    });
+    assert_eq!(left, Duration::from_secs(5));
+}
+
+#[test]
+fn a_request_is_told_whole_and_lines_with_their_levels() {
+    let ran = Host::new().respond(URL, 200, "").run(|_| {
+        let request = http::Request::post(URL).header("x-a", "1").body("ping").timeout(Duration::from_secs(3));
+        request.send()?;
+        for level in LEVELS {
+            log::write(level, "line");
+        }
+        Ok(String::new())
+    });
+    let [request] = &ran.requests[..] else { panic!("{:?}", ran.requests) };
+    assert_eq!((&*request.method, request.header("X-A"), &*request.body), ("POST", Some("1"), &b"ping"[..]));
+    assert_eq!(request.timeout, Some(Duration::from_secs(3)));
+    assert_eq!(ran.logs, LEVELS.map(|level| (level, "line".to_owned())));
 }
 
 #[test]
@@ -108,6 +154,7 @@ fn changes_and_figures_are_told() {
         change.apply()?;
         metric::counter("errors").label("kind", "dns").add(1.0)?;
         assert!(metric::counter("errors").add(-1.0).is_err());
+        assert!(metric::gauge("queue_length").set(f64::NAN).is_err());
         metric::gauge("queue_length").set(17.0)?;
         Ok(String::new())
     });

@@ -215,9 +215,9 @@ impl Supervisor {
         let access = if is_shared { self.tools.access.clone() } else { module_access(&services).map_err(failed)? };
         let origins = origins(&config, &access)?;
         let mut arbiters = arbiters(&config)?;
-        self.keep_arbiters(&config, is_shared, &mut arbiters);
+        self.keep_arbiters(&config, &mut arbiters);
 
-        let is_same = |name: &str| is_shared && self.config.parts.has_same(&config.parts, name);
+        let is_same = |name: &str| self.config.parts.has_same(&config.parts, name);
         let (mut changed, mut removed) = (Vec::new(), Vec::new());
         for name in self.running.keys() {
             if !config.jobs.iter().any(|job| job.name == *name) {
@@ -278,14 +278,15 @@ impl Supervisor {
 
     /// Where nothing about it changed, a record goes on at the arbiter that it has, with its connection and its clock. What is kept
     /// in memory is kept in any case.
-    fn keep_arbiters(&self, config: &Config, is_shared: bool, arbiters: &mut HashMap<String, Arc<dyn Arbiter>>) {
+    fn keep_arbiters(&self, config: &Config, arbiters: &mut HashMap<String, Arc<dyn Arbiter>>) {
         let are_memory =
             [&self.config.arbiter, &config.arbiter].map(|arbiter| matches!(arbiter, config::Arbiter::Memory));
+        let is_same = self.config.parts.has_same_arbiter(&config.parts);
         for job in &config.jobs {
             if let Ok(old) = self.config.job(&job.name)
                 && let Some(arbiter) = self.arbiters.get(&job.name)
                 && old.record == job.record
-                && (is_shared || are_memory == [true, true])
+                && (is_same || are_memory == [true, true])
             {
                 arbiters.insert(job.name.clone(), Arc::clone(arbiter));
             }

@@ -43,7 +43,7 @@ struct Shared {
     pace: Arc<Pace>,
     ids: Ids,
     resolvers: Resolvers,
-    zone: RwLock<Zone>,
+    zone: Arc<RwLock<Zone>>,
     denials: Denials,
     figures: Figures,
 }
@@ -91,18 +91,20 @@ impl Services {
             pace: Arc::default(),
             ids: Ids::default(),
             resolvers,
-            zone: RwLock::default(),
+            zone: Arc::default(),
             denials: Denials::default(),
             figures: Figures::default(),
         }))
     }
 
-    /// The same services, which go on where others stopped: what was denied, the figures of jobs, and Slack's pace.
+    /// The same services, which go on where others stopped: what was denied, the figures of jobs, Slack's pace, and the zone.
     #[must_use]
     pub fn continuing(mut self, before: &Self) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.0) {
             (shared.denials, shared.figures) = (before.0.denials.clone(), before.0.figures.clone());
             shared.pace = Arc::clone(&before.0.pace);
+            // Jobs that go on with those before are told of the same zone.
+            shared.zone = Arc::clone(&before.0.zone);
         }
         self
     }

@@ -11,15 +11,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 
 use super::log::LogFormat;
 use super::output::WithHint as _;
 use crate::agent;
 use crate::capability::{Services, ServicesConfig};
-use crate::module::{MAX_MODULE_BYTES, Origin, Source, SourceError, Trust};
-use crate::runtime::{Engine, LoadError, Module};
-
-pub use run::{Job, once};
+use crate::module::{Digest, MAX_MODULE_BYTES, Origin, Source, SourceError, Trust};
+use crate::runtime::{CompileLimits, Compiler, Engine, LoadError, Module};
 
 /// The subcommands.
 #[derive(Debug, clap::Subcommand)]
@@ -54,39 +53,52 @@ pub async fn run(command: Command, format: LogFormat) -> anyhow::Result<ExitCode
 }
 
 /// Reads and compiles a module: a file, or what `module` in a configuration may be besides.
-async fn load(engine: &Engine, file: &Path) -> anyhow::Result<Module> {
+async fn load(engine: &Engine, file: &Path, compiler: &Compiler) -> anyhow::Result<Module> {
     let text = file.to_string_lossy();
-    match Source::parse(&text, Path::new("")) {
-        Ok(Source::File(_)) | Err(SourceError::Empty) => load_file(engine, file).await,
-        Ok(source) => load_remote(engine, source).await,
+    let bytes = match Source::parse(&text, Path::new("")) {
+        Ok(Source::File(_)) | Err(SourceError::Empty) => read(file).await?,
+        Ok(source) => fetch(source).await?,
         Err(error) => {
             let hint = error.hint();
-            Err(anyhow::Error::new(error)).hint(hint)
+            return Err(anyhow::Error::new(error)).hint(hint);
         }
-    }
+    };
+    compile(engine, bytes, compiler).await?.with_context(|| format!("the module `{text}` cannot be loaded"))
+}
+
+/// What compiles as an agent does it: in a process of its own, within these limits.
+fn compiler(limits: CompileLimits) -> anyhow::Result<Compiler> {
+    Ok(Compiler::child(super::program()?, limits))
+}
+
+/// Compiles a module on a thread that may block.
+async fn compile(engine: &Engine, bytes: Bytes, compiler: &Compiler) -> anyhow::Result<Result<Module, LoadError>> {
+    let (engine, compiler) = (engine.clone(), compiler.clone());
+    let compiling = tokio::task::spawn_blocking(move || compiler.load(&engine, Digest::of(&bytes), &bytes));
+    Ok(compiling.await?)
 }
 
 /// Fetches it as an agent would, once.
-async fn load_remote(engine: &Engine, source: Source) -> anyhow::Result<Module> {
+async fn fetch(source: Source) -> anyhow::Result<Bytes> {
     let services = Services::new(&ServicesConfig::default(), Path::new("."))?;
-    let (engine, access, place) = (engine.clone(), agent::module_access(&services)?, source.to_string());
+    let access = agent::module_access(&services)?;
     let module = Origin { source, trust: Trust::default(), access }.fetch().await?;
-    let loaded = tokio::task::spawn_blocking(move || Module::load(&engine, module.bytes())).await?;
-    loaded.with_context(|| format!("the module `{place}` cannot be loaded"))
+    Ok(module.bytes().clone())
 }
 
-/// Reads and compiles a file on a thread that may block.
-async fn load_file(engine: &Engine, file: &Path) -> anyhow::Result<Module> {
-    let (engine, path) = (engine.clone(), file.to_owned());
-    let loaded = tokio::task::spawn_blocking(move || -> anyhow::Result<Result<Module, LoadError>> {
-        let size = std::fs::metadata(&path).and_then(|metadata| {
-            if metadata.is_file() { Ok(metadata.len()) } else { Err(std::io::Error::other("it is no file")) }
-        })?;
-        if size > MAX_MODULE_BYTES {
-            return Ok(Err(LoadError::TooLarge(size)));
+/// Reads a file on a thread that may block.
+async fn read(file: &Path) -> anyhow::Result<Bytes> {
+    let path = file.to_owned();
+    let reading = tokio::task::spawn_blocking(move || -> std::io::Result<Result<Bytes, LoadError>> {
+        let metadata = std::fs::metadata(&path)?;
+        if !metadata.is_file() {
+            return Err(std::io::Error::other("it is no file"));
         }
-        Ok(Module::load(&engine, &std::fs::read(&path)?))
+        if metadata.len() > MAX_MODULE_BYTES {
+            return Ok(Err(LoadError::TooLarge(metadata.len())));
+        }
+        Ok(Ok(std::fs::read(&path)?.into()))
     });
-    let loaded = loaded.await?.with_context(|| format!("the module `{}` cannot be read", file.display()))?;
-    loaded.with_context(|| format!("the module `{}` cannot be loaded", file.display()))
+    let read = reading.await?.with_context(|| format!("the module `{}` cannot be read", file.display()))?;
+    read.with_context(|| format!("the module `{}` cannot be loaded", file.display()))
 }

@@ -3,8 +3,12 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::place;
 use crate::arbiter::tsig::KeyError;
 use crate::capability::SecretError;
+
+/// Where the TSIG key is named.
+const KEY: &str = "[arbiter] key";
 
 /// How alike a key must be to a known one to be taken for it, from 0 to 1 (Jaro and Winkler).
 const ALIKE: f64 = 0.7;
@@ -34,10 +38,10 @@ pub enum ConfigError {
         hint: Option<String>,
     },
     /// A value cannot be what it is.
-    #[error("{path}: {place}: {problem}", path = path.display())]
+    #[error("{at}: {place}: {problem}")]
     Invalid {
-        /// Which file.
-        path: PathBuf,
+        /// Which file, and which line of it where that is known.
+        at: String,
         /// Where in it: `[job.canary] lease`.
         place: String,
         /// What is wrong.
@@ -46,19 +50,19 @@ pub enum ConfigError {
         hint: Option<String>,
     },
     /// The TSIG key cannot be had.
-    #[error("{path}: [arbiter] key", path = path.display())]
+    #[error("{at}: {KEY}")]
     Key {
-        /// Which file.
-        path: PathBuf,
+        /// Which file, and which line of it where that is known.
+        at: String,
         /// Why.
         #[source]
         error: KeyError,
     },
     /// A secret cannot be had.
-    #[error("{path}: {place}", path = path.display())]
+    #[error("{at}: {place}")]
     Secret {
-        /// Which file.
-        path: PathBuf,
+        /// Which file, and which line of it where that is known.
+        at: String,
         /// Where in it: `[seal] keys`.
         place: &'static str,
         /// What to try.
@@ -108,13 +112,19 @@ impl Problem {
         self
     }
 
-    /// The error, in this file.
-    pub(super) fn at(self, path: &Path) -> ConfigError {
-        let path = path.to_owned();
+    /// The error, in this file with this text.
+    pub(super) fn at(self, path: &Path, text: &str) -> ConfigError {
+        let place = match &self {
+            Self::Value { place, .. } => place,
+            Self::Key(_) => KEY,
+            Self::Secret { place, .. } => place,
+        };
+        let path = path.display();
+        let at = place::line(text, place).map_or_else(|| path.to_string(), |line| format!("{path}:{line}"));
         match self {
-            Self::Value { place, problem, hint } => ConfigError::Invalid { path, place, problem, hint },
-            Self::Key(error) => ConfigError::Key { path, error },
-            Self::Secret { place, hint, error } => ConfigError::Secret { path, place, hint, error },
+            Self::Value { place, problem, hint } => ConfigError::Invalid { at, place, problem, hint },
+            Self::Key(error) => ConfigError::Key { at, error },
+            Self::Secret { place, hint, error } => ConfigError::Secret { at, place, hint, error },
         }
     }
 }

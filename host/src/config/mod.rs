@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod parts;
+mod place;
 mod raw;
 
 use std::net::SocketAddr;
@@ -228,7 +229,7 @@ impl Config {
         let file: raw::File = toml::from_str(text).map_err(|error| ConfigError::syntax(path, text, &error))?;
         // Before any secret is read: one that is replaced meanwhile is a change for whoever looks again.
         let parts = Parts::of(text, base);
-        Self::checked(file, base, parts).map_err(|problem| problem.at(path))
+        Self::checked(file, base, parts).map_err(|problem| problem.at(path, text))
     }
 
     fn checked(file: raw::File, base: &Path, parts: Parts) -> Result<Self, Problem> {

@@ -1,6 +1,7 @@
 //! One question to one server: over UDP, and over TCP where the answer is truncated. What answers another question is no answer.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -72,11 +73,39 @@ pub(crate) async fn exchange(
     addr: SocketAddr,
     timeout: Duration,
 ) -> Result<DnsResponse, NetError> {
-    let answer = match over_udp(question.request()?, addr, timeout).await {
-        Ok(answer) if !answer.truncation => answer,
-        Ok(_) | Err(NetError::Truncated) => over_tcp(question.request()?, addr, timeout).await?,
-        Err(error) => return Err(error),
+    match over_udp(question.request()?, addr, timeout).await {
+        Ok(answer) if !answer.truncation => question.checked(answer),
+        Ok(_) | Err(NetError::Truncated) => exchange_over_tcp(question, addr, timeout).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// The same, where a server may be reached over TCP only: that is tried, too, when half of the time is over without an answer, or
+/// at once where the network says that there will be none. The first answer counts.
+///
+/// # Errors
+/// As [`exchange`]: what went wrong over UDP.
+pub(crate) async fn exchange_either_way(
+    question: &Question,
+    addr: SocketAddr,
+    timeout: Duration,
+) -> Result<DnsResponse, NetError> {
+    let later = async {
+        tokio::time::sleep(timeout / 2).await;
+        exchange_over_tcp(question, addr, timeout).await
     };
+    match select(pin!(exchange(question, addr, timeout)), pin!(later)).await {
+        Either::Left((Err(error @ NetError::Io(_)), _)) => {
+            exchange_over_tcp(question, addr, timeout).await.map_err(|_| error)
+        }
+        Either::Left((Err(NetError::Timeout), later)) => later.await.map_err(|_| NetError::Timeout),
+        Either::Right((Err(_), over_udp)) => over_udp.await,
+        Either::Left((answer, _)) | Either::Right((answer, _)) => answer,
+    }
+}
+
+async fn exchange_over_tcp(question: &Question, addr: SocketAddr, timeout: Duration) -> Result<DnsResponse, NetError> {
+    let answer = over_tcp(question.request()?, addr, timeout).await?;
     if answer.truncation {
         return Err(NetError::Message("it is truncated over TCP, too"));
     }

@@ -9,7 +9,7 @@ use hickory_proto::op::{DnsResponse, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
 use hickory_resolver::TokioResolver;
 
-use super::exchange::{Question, exchange, nsid};
+use super::exchange::{Question, exchange_either_way, nsid};
 use crate::arbiter::memory::revision;
 use crate::round::Observation;
 
@@ -91,7 +91,8 @@ pub enum QueryError {
 
 /// Asks every server for the TXT records at `record`, all at once; the answers come in the order of `servers`.
 ///
-/// Each answer takes at most `timeout`, whatever the server does. Over UDP first, and over TCP where that is too short.
+/// Each answer takes at most `timeout`, whatever the server does. Over UDP first, and over TCP where that is too short or
+/// nothing comes.
 pub async fn ask_all(record: &Name, servers: &[Server], timeout: Duration) -> Vec<Answer> {
     join_all(servers.iter().map(async |server| {
         let begun = Instant::now();
@@ -106,7 +107,7 @@ async fn ask(record: &Name, addr: SocketAddr, timeout: Duration) -> Result<Seen,
     let mut name = record.clone();
     name.set_fqdn(true);
     let question = Question { name, rtype: RecordType::TXT, recursive: false };
-    let answer = exchange(&question, addr, timeout).await.map_err(|error| in_words(&error, timeout))?;
+    let answer = exchange_either_way(&question, addr, timeout).await.map_err(|error| in_words(&error, timeout))?;
     read(&question.name, &answer)
 }
 

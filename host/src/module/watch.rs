@@ -1,10 +1,15 @@
 //! Being told by the system when the directories that a path leads through change. A hint only: it may come late, twice or never.
 
+mod shared;
+
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Once;
 
+use notify::EventKind;
 use notify::event::{AccessKind, AccessMode};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+
+use shared::{Names, Part};
 
 /// As many symbolic links as Linux follows in one path.
 const MAX_LINKS: usize = 40;
@@ -13,56 +18,42 @@ const MAX_LINKS: usize = 40;
 ///
 /// So a Kubernetes volume is seen to change: there `module.wasm` is a link to `..data/module.wasm`, and `..data` a link that is
 /// replaced.
-pub(crate) struct Watch {
-    watcher: Option<RecommendedWatcher>,
-    /// What is watched, with the inode that the watch is on: a directory that was replaced must be watched anew.
-    watched: BTreeMap<PathBuf, Option<u64>>,
-}
+pub(crate) struct Watch(Option<Part>);
 
 impl Watch {
     /// A watch on nothing yet. `wake` is called from another thread whenever something may have changed.
     ///
     /// Where the system gives no watch (a limit on inotify instances) it says so once, and stays silent.
     pub(crate) fn new(wake: impl Fn() + Send + 'static) -> Self {
-        let handler = move |event: notify::Result<Event>| {
-            if event.map_or(true, |event| is_change(event.kind)) {
-                wake();
-            }
+        static SAID: Once = Once::new();
+        let none = |error: notify::Error| {
+            SAID.call_once(|| tracing::warn!(%error, "file changes are looked for by polling only"));
         };
-        let watcher = notify::recommended_watcher(handler)
-            .inspect_err(|error| tracing::warn!(%error, "file changes are looked for by polling only"))
-            .ok();
-        Self { watcher, watched: BTreeMap::new() }
+        Self(Part::new(Box::new(wake)).map_err(none).ok())
     }
 
-    /// Watches what this path leads through now. What cannot be watched is left to polling.
+    /// Watches what this path leads through now, and files beside it whose names begin alike, such as its signature. What
+    /// cannot be watched is left to polling.
     pub(crate) fn follow(&mut self, path: &Path) {
-        self.follow_directories(entries(path).iter().filter_map(|entry| entry.parent()));
+        let mut wanted: BTreeMap<PathBuf, Names> = BTreeMap::new();
+        for entry in entries(path) {
+            if let (Some(directory), Some(name)) = (entry.parent(), entry.file_name()) {
+                wanted.entry(directory.to_owned()).or_default().get_or_insert_default().push(name.to_owned());
+            }
+        }
+        self.want(wanted);
     }
 
-    /// Watches these directories, and no other any more. What cannot be watched is left to polling.
+    /// Watches all that is in these directories, and nothing else any more. What cannot be watched is left to polling.
     pub(crate) fn follow_directories<'a>(&mut self, directories: impl IntoIterator<Item = &'a Path>) {
-        let Some(watcher) = &mut self.watcher else { return };
-        let wanted: BTreeMap<PathBuf, Option<u64>> =
-            directories.into_iter().map(|directory| (directory.to_owned(), inode(directory))).collect();
-        if wanted == self.watched {
-            return;
+        let absolute = |directory| std::path::absolute(directory).ok();
+        self.want(directories.into_iter().filter_map(absolute).map(|directory| (directory, None)).collect());
+    }
+
+    fn want(&mut self, wanted: BTreeMap<PathBuf, Names>) {
+        if let Some(part) = &mut self.0 {
+            part.want(wanted);
         }
-        for (directory, inode) in &self.watched {
-            if wanted.get(directory) != Some(inode) {
-                // Fails where the directory is gone, and the watch with it.
-                let _ = watcher.unwatch(directory);
-            }
-        }
-        for (directory, inode) in &wanted {
-            if inode.is_some()
-                && self.watched.get(directory) != Some(inode)
-                && let Err(error) = watcher.watch(directory, RecursiveMode::NonRecursive)
-            {
-                tracing::debug!(%error, "changes in `{}` are looked for by polling only", directory.display());
-            }
-        }
-        self.watched = wanted;
     }
 }
 
@@ -73,17 +64,6 @@ const fn is_change(kind: EventKind) -> bool {
         EventKind::Access(_) => false,
         _ => true,
     }
-}
-
-#[cfg(unix)]
-fn inode(directory: &Path) -> Option<u64> {
-    use std::os::unix::fs::MetadataExt;
-    directory.metadata().ok().map(|data| data.ino())
-}
-
-#[cfg(not(unix))]
-fn inode(directory: &Path) -> Option<u64> {
-    directory.metadata().ok().map(|_| 0)
 }
 
 /// Every symbolic link on the way that this path leads, and its last entry; each without a link in its directory's path.
@@ -157,6 +137,64 @@ mod tests {
         watch.follow(&link);
         std::fs::write(&file, "").unwrap();
         signals.recv_timeout(std::time::Duration::from_secs(10)).expect("a signal");
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn many_watches_take_one_place_of_the_system_and_each_is_woken_by_its_own_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |number: usize| directory.path().join(format!("{number:03}.wasm"));
+        let (sender, signals) = std::sync::mpsc::channel();
+        let mut watches: Vec<Watch> = (0..200)
+            .map(|number| {
+                let sender = sender.clone();
+                let mut watch = Watch::new(move || _ = sender.send(number));
+                watch.follow(&file(number));
+                watch
+            })
+            .collect();
+        let inotify =
+            |entry: &std::fs::DirEntry| entry.path().read_link().is_ok_and(|to| to.ends_with("anon_inode:inotify"));
+        let open = || std::fs::read_dir("/proc/self/fd").unwrap().flatten().filter(inotify).count();
+        // One that other tests have given up may be there for a moment.
+        let begun = std::time::Instant::now();
+        while open() != 1 {
+            assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{} are open", open());
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let woken = |by: &dyn Fn()| {
+            by();
+            let first = signals.recv_timeout(std::time::Duration::from_secs(10)).expect("a signal");
+            while signals.recv_timeout(std::time::Duration::from_millis(200)).is_ok_and(|next| next == first) {}
+            first
+        };
+        for number in [0, 77, 199] {
+            assert_eq!(woken(&|| std::fs::write(file(number), "").unwrap()), number);
+        }
+        let signature = directory.path().join("042.wasm.minisig");
+        assert_eq!(woken(&|| std::fs::write(&signature, "").unwrap()), 42);
+        drop(watches.drain(..199));
+        std::fs::write(file(3), "").unwrap();
+        assert_eq!(woken(&|| std::fs::write(file(199), "").unwrap()), 199);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_directory_that_was_replaced_is_watched_anew() {
+        let base = tempfile::tempdir().unwrap();
+        let (directory, file) = (base.path().join("d"), base.path().join("d/a.wasm"));
+        let (sender, signals) = std::sync::mpsc::channel();
+        let mut watch = Watch::new(move || _ = sender.send(()));
+        for _ in 0..3 {
+            std::fs::create_dir(&directory).unwrap();
+            watch.follow(&file);
+            while signals.try_recv().is_ok() {}
+            std::fs::write(&file, "").unwrap();
+            signals.recv_timeout(std::time::Duration::from_secs(10)).expect("a signal");
+            std::fs::remove_dir_all(&directory).unwrap();
+            // The end of the directory is told, too.
+            while signals.recv_timeout(std::time::Duration::from_millis(200)).is_ok() {}
+        }
     }
 
     #[test]

@@ -92,6 +92,7 @@ mod tests {
         assert_eq!(state(json!({}), 200, ""), "good: status 200 in 30 ms");
         assert_eq!(state(json!({}), 503, ""), "bad: status 503, and 200 is good");
         assert_eq!(state(json!({ "status": 204 }), 204, ""), "good: status 204 in 30 ms");
+        assert_eq!(state(json!({ "status": 204 }), 200, ""), "bad: status 200, and 204 is good");
     }
 
     #[test]

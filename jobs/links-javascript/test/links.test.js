@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { decode, encode, fingerprint, MAX_TOLD, news } from "../src/memory.js";
-import { links, sitemap, unescape } from "../src/site.js";
+import { links, MAX_PAGES, sitemap, unescape } from "../src/site.js";
 import { walk } from "../src/walk.js";
 
 test("a sitemap's pages are read, each once", () => {
@@ -17,6 +17,8 @@ test("a sitemap's pages are read, each once", () => {
     });
     assert.equal(sitemap("<sitemapindex><sitemap><loc>https://example.com/1.xml</loc></sitemap></sitemapindex>").isIndex, true);
     assert.equal(sitemap("<html>not found</html>"), undefined);
+    const many = Array.from({ length: MAX_PAGES + 1 }, (_, index) => `<url><loc>https://example.com/${index}</loc></url>`);
+    assert.equal(sitemap(`<urlset>${many.join("")}</urlset>`).urls.length, MAX_PAGES);
 });
 
 test("a page's links are found, whatever their quotes", () => {
@@ -90,4 +92,11 @@ test("a sitemap that has shrunk is begun anew", () => {
     const { pages, requests, ask, mayAsk } = site(2, 100);
     walk(pages, 7, ask, mayAsk);
     assert.equal(requests[0], "GET https://example.com/0");
+});
+
+test("a server that was asked too often says nothing of the link", () => {
+    const answers = { "https://example.com/busy": { status: 429 }, "https://example.com/gone": { status: 410 } };
+    const ask = (_, url) => answers[url] ?? { status: 200, url, type: "text/html", text: "<a href=/busy>1</a><a href=/gone>2</a>" };
+    const { looked } = walk(["https://example.com/"], 0, ask, () => true);
+    assert.deepEqual(looked.filter(({ broken }) => broken).map(({ url }) => url), ["https://example.com/gone"]);
 });

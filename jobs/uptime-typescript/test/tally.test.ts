@@ -61,6 +61,7 @@ test("a wrong setting is named", () => {
         [{ hours: 0 }, /`hours`/],
         [{ chanel: "#x" }, /unknown setting `chanel`/],
         [{ services: {} }, /1 to 15 services/],
+        [{ services: Object.fromEntries(Array.from({ length: 16 }, (_, index) => [`s${index}`, "x"])) }, /1 to 15 services, not 16/],
         [{ services: { api: 1 } }, /URL of the service `api`/],
         [{ channel: "" }, /`channel`/],
     ] as const) {

@@ -96,7 +96,7 @@ impl Bind {
         let token = token(files.directory.path())?;
         std::fs::create_dir(files.path("data"))?;
         for file in ["zone", "data/zone"] {
-            std::fs::write(files.path(file), zone_file(&token))?;
+            std::fs::write(files.path(file), zone_file(&token, place))?;
         }
         let spawn = |address: SocketAddr| {
             files.configure(address, &[&key], &stranger)?;
@@ -147,7 +147,7 @@ fn configuration(files: &Files, address: SocketAddr, writers: &[&Key], stranger:
     };
     let keys: String = writers.iter().copied().chain([stranger]).map(clause).collect();
     let grants: String =
-        writers.iter().map(|key| format!("grant {} zonesub TXT A AAAA CNAME MX; ", key.name())).collect();
+        writers.iter().map(|key| format!("grant {} zonesub TXT A AAAA CNAME MX NS; ", key.name())).collect();
     let directory = files.directory.path().display();
     let (ip, port) = (address.ip(), address.port());
     format!(

@@ -34,7 +34,7 @@ impl Knot {
         let (key, stranger) = keys(algorithm)?;
         let directory = tempfile::Builder::new().prefix("knot-").tempdir()?;
         let token = token(directory.path())?;
-        std::fs::write(directory.path().join("zone"), zone_file(&token))?;
+        std::fs::write(directory.path().join("zone"), zone_file(&token, place))?;
         // Knot does not make it, starts all the same, and then fails every update.
         std::fs::create_dir(directory.path().join("database"))?;
         let starting = |address: SocketAddr| {

@@ -37,7 +37,7 @@ const INSTANCE: &str = "instance.example.test";
 const START: Duration = Duration::from_secs(30);
 
 /// The port of a server that has a place of its own.
-const PORT: u16 = 5353;
+const PORT: u16 = 53;
 
 /// How often a server is started at another port.
 const ATTEMPTS: usize = 5;
@@ -134,13 +134,14 @@ fn keys(algorithm: Algorithm) -> Result<(Key, Key)> {
     Ok((Key::generate("soloist", algorithm)?, Key::generate("stranger", algorithm)?))
 }
 
-/// The zone as a file, with a token that tells this server from any other.
-fn zone_file(token: &str) -> String {
+/// The zone as a file, with a token that tells this server from any other. Its name server is the one at this place.
+fn zone_file(token: &str, place: Option<&Place>) -> String {
+    let address = place.map_or(Ipv4Addr::LOCALHOST, Place::address);
     format!(
         "$ORIGIN {ZONE}.\n$TTL 60\n\
          @ SOA ns hostmaster 1 3600 600 604800 5\n\
          @ NS ns\n\
-         ns A 127.0.0.1\n\
+         ns A {address}\n\
          alias CNAME ns\n\
          instance TXT \"{token}\"\n"
     )

@@ -152,7 +152,7 @@ fn make_zone(directory: &Path, token: &str, [key, stranger]: [&Key; 2]) -> Resul
     let file = database_file(directory);
     run(Command::new("/usr/bin/python3").arg("-c").arg(MAKE_DATABASE).arg(&file).arg(schema))?;
     let zone = directory.join("zone");
-    std::fs::write(&zone, zone_file(token))?;
+    std::fs::write(&zone, zone_file(token, None))?;
     pdnsutil(directory, &["load-zone".as_ref(), ZONE.as_ref(), zone.as_os_str()])?;
     for key in [key, stranger] {
         let (name, algorithm, secret) = (key.name().to_string(), key.algorithm().name(), key.secret_base64());

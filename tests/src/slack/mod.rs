@@ -41,6 +41,10 @@ pub enum Fault {
     Late(Duration),
     /// Nothing is done, and the connection breaks.
     LostRequest,
+    /// All is done as asked, and the answer never comes.
+    Silence,
+    /// All is done as asked, and the answer has more than four megabytes.
+    Flood,
 }
 
 /// The server. It ends when this goes out of scope.
@@ -231,6 +235,14 @@ async fn answer(
             broken()
         }
         Some(Fault::LostRequest) => broken(),
+        Some(Fault::Silence) => {
+            drop(serve(&shared));
+            std::future::pending().await
+        }
+        Some(Fault::Flood) => {
+            drop(serve(&shared));
+            format!("{{\"ok\": true}}{}", " ".repeat(5 << 20)).into_response()
+        }
     }
 }
 

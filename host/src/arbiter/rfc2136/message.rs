@@ -237,4 +237,43 @@ mod tests {
             message.prerequisites().iter().map(|record| (record.dns_class, record.record_type())).collect();
         assert_eq!(kinds, [(DNSClass::NONE, RecordType::TXT), (DNSClass::NONE, RecordType::CNAME)]);
     }
+
+    fn set(owner: &str, rtype: RecordType, data: Vec<RData>) -> RrSet {
+        RrSet { name: name(owner), rtype, ttl: 60, data }
+    }
+
+    #[test]
+    fn a_replacement_asks_for_no_alias_and_an_alias_for_nothing_beside_it() {
+        let zone = name("example.test.");
+        let asked = |rrsets: &[RrSet]| -> Vec<String> {
+            let message = replace(&zone, rrsets);
+            let text = |record: &Record| {
+                assert_eq!((record.dns_class, record.ttl), (DNSClass::NONE, 0));
+                format!("{} {}", record.name, record.record_type())
+            };
+            message.prerequisites().iter().map(text).collect()
+        };
+        let address = || RData::A("192.0.2.1".parse().unwrap());
+        let alias = || RData::CNAME(hickory_proto::rr::rdata::CNAME(name("a.example.test.")));
+        let www = "www.example.test.";
+        let addresses = set(www, RecordType::A, vec![address()]);
+        assert_eq!(asked(&[addresses.clone(), set(www, RecordType::AAAA, vec![address()])]), [format!("{www} CNAME")]);
+        // A deletion needs nothing, and what is replaced as well stands in nobody's way.
+        assert!(asked(&[set(www, RecordType::A, vec![])]).is_empty());
+        assert!(asked(&[addresses, set(www, RecordType::CNAME, vec![])]).is_empty());
+        let beside = ["AAAA", "CAA", "HTTPS", "MX", "NAPTR", "NS", "PTR", "SRV", "SSHFP", "SVCB", "TLSA", "TXT"];
+        let replaced = [set(www, RecordType::CNAME, vec![alias()]), set(www, RecordType::A, vec![])];
+        assert_eq!(asked(&replaced), beside.map(|rtype| format!("{www} {rtype}")));
+        assert_eq!(asked(&replaced[..1]).len(), beside.len() + 1);
+    }
+
+    #[test]
+    fn all_deletions_come_before_all_additions() {
+        let alias = RData::CNAME(hickory_proto::rr::rdata::CNAME(name("a.example.test.")));
+        let sets =
+            [set("www.example.test.", RecordType::CNAME, vec![alias]), set("www.example.test.", RecordType::A, vec![])];
+        let message = replace(&name("example.test."), &sets);
+        let classes: Vec<_> = message.updates().iter().map(|record| record.dns_class).collect();
+        assert_eq!(classes, [DNSClass::ANY, DNSClass::ANY, DNSClass::IN]);
+    }
 }

@@ -117,6 +117,14 @@ impl Updater {
         if set.name == *zone && matches!(set.rtype, RecordType::NS | RecordType::CNAME | RecordType::DNAME) {
             return Err(format!("{kind} records at `{name}` would take the zone itself away: no job changes them"));
         }
+        let takes_all_below = matches!(set.rtype, RecordType::NS | RecordType::DNAME);
+        if takes_all_below && let Some(record) = records.iter().find(|record| set.name.zone_of(record)) {
+            return Err(format!(
+                "{kind} records at `{name}` would take away the record of a job at `{}`, by which agents agree: no job \
+                 changes them",
+                name_text(record)
+            ));
+        }
         if records.contains(&set.name) {
             return Err(format!(
                 "`{name}` has the record of a job, by which agents agree: nothing at that name is changed"
@@ -220,6 +228,7 @@ mod tests {
             (vec![www("A", &["192.0.2.1"]), www("A", &[])], "twice"),
             (vec![www("A", &["192.0.2.1"]), www("CNAME", &["a.example.com"])], "alias"),
             (vec![www("CNAME", &["a.example.com", "b.example.com"])], "one only"),
+            (vec![www("DNAME", &["a.example.com", "b.example.com"])], "one only"),
             (vec![www("A", &["x"])], "no IPv4 address"),
             (vec![www("A", &many)], "more than 100"),
             (vec![www("ANY", &[])], "`ANY` is no type"),

@@ -340,6 +340,27 @@ mod tests {
         assert!(filter(None).await.is_ok());
     }
 
+    /// Every name stands for all of these.
+    struct Names(Vec<SocketAddr>);
+
+    impl Resolve for Names {
+        fn resolve(&self, _: Name) -> Resolving {
+            let addresses = self.0.clone();
+            Box::pin(async move { Ok(Box::new(addresses.into_iter()) as Addrs) })
+        }
+    }
+
+    #[tokio::test]
+    async fn of_several_addresses_those_out_of_reach_are_never_connected_to() {
+        let all: Vec<SocketAddr> =
+            ["10.0.0.1:0", "127.0.0.1:0", "1.1.1.1:0", "[fe80::1]:0"].map(|text| text.parse().unwrap()).into();
+        for (reach, left) in [(Reach::Public, &all[2..3]), (Reach::Private, &all[..3]), (Reach::Loopback, &all[1..2])] {
+            let filter = Filter { reach: Some(reach), names: Arc::new(Names(all.clone())) };
+            let found = filter.resolve("a.example.com".parse().unwrap()).await.map_err(|error| error.to_string());
+            assert_eq!(found.map(Iterator::collect::<Vec<_>>), Ok(left.to_vec()), "{reach:?}");
+        }
+    }
+
     #[test]
     fn a_file_without_certificates_is_refused() {
         let folder = tempfile::tempdir().unwrap();

@@ -301,6 +301,7 @@ mod tests {
             ("https://api.example.com", "https://api.example.com/a?b", true),
             ("https://api.example.com", "https://API.example.com:443/", true),
             ("https://api.example.com", "http://api.example.com/", false),
+            ("https://api.example.com", "http://api.example.com:443/", false),
             ("https://api.example.com", "https://api.example.com:8443/", false),
             ("https://api.example.com", "https://example.com/", false),
             ("https://api.example.com", "https://api.example.com.evil.example/", false),

@@ -104,9 +104,22 @@ mod tests {
 
     #[test]
     fn fields_that_frame_the_message_belong_to_the_host() {
-        for name in
-            ["Host", "content-length", "Transfer-Encoding", "connection", "TE", "upgrade", "proxy-authorization"]
-        {
+        for name in [
+            "Host",
+            "content-length",
+            "Transfer-Encoding",
+            "connection",
+            "TE",
+            "upgrade",
+            "proxy-authorization",
+            "expect",
+            "http2-settings",
+            "Keep-Alive",
+            "proxy-authenticate",
+            "Proxy-Connection",
+            "trailer",
+            "via",
+        ] {
             assert!(one(name, "x").unwrap_err().contains("belongs to the host"), "{name}");
         }
         assert!(one("authorization", "Bearer x").is_ok());

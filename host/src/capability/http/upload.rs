@@ -162,3 +162,56 @@ impl Sending {
         Some(Ok(Frame::data(rest.into())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, StreamBody};
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::capability::Secret;
+    use crate::capability::http::Grant;
+    use crate::capability::secrets::Bound;
+    use crate::round::Fence;
+    use crate::runtime::{Lease, Limits, Request};
+
+    fn facts() -> Arc<Facts> {
+        Arc::new(Facts::new(&Request {
+            job: "canary".to_owned(),
+            agent: "agent-1".to_owned(),
+            fence: Fence { round: 1000, attempt: 1 },
+            due_ms: 1_000_000,
+            previous: None,
+            state: None,
+            deadline: std::time::Duration::from_secs(10),
+            lease: Lease::unlimited(),
+            cancel: CancellationToken::new(),
+            settings: Arc::default(),
+            invocation: Arc::default(),
+            limits: Limits::default(),
+        }))
+    }
+
+    #[tokio::test]
+    async fn trailers_get_the_secret_on_the_way_to_its_origin_only() {
+        let origins = Grant::of(["https://api.example.com"]).unwrap();
+        let bound = Bound { name: "token".to_owned(), secret: Secret::new("geheim-und-lang"), origins };
+        let vault = Arc::new(Vault::new([bound]));
+        let placeholder = vault.placeholder("token").unwrap().to_owned();
+        let upload = |origin: &str| {
+            let trailers = HeaderMap::from_iter([(http::header::ETAG, placeholder.parse().unwrap())]);
+            let frames = futures_util::stream::iter([Ok(Frame::trailers(trailers))]);
+            let alive = Arc::new(());
+            let stream =
+                Stream { body: StreamBody::new(frames).boxed_unsync(), length: None, alive: Arc::downgrade(&alive) };
+            let url = Url::parse(origin).unwrap();
+            let (upload, _) = Upload::new(stream, &vault, &url, &facts(), Instant::now() + facts().remaining());
+            // Until it was read, the run goes on.
+            async move { (upload.collect().await, alive).0 }
+        };
+        let sent = upload("https://api.example.com").await.unwrap();
+        assert_eq!(sent.trailers().unwrap()["etag"], "geheim-und-lang");
+        let refused = upload("https://other.example.com").await.map(|_| ());
+        assert!(matches!(&refused, Err(Error::Denied(reason)) if reason.contains("is not bound to")), "{refused:?}");
+    }
+}

@@ -268,6 +268,18 @@ mod tests {
     }
 
     #[test]
+    fn a_field_whose_name_holds_the_secret_is_taken_out() {
+        let origins = Grant::of(["https://api.example.com"]).unwrap();
+        let vault = Vault::new([Bound { name: "token".to_owned(), secret: Secret::new("Geheim-17"), origins }]);
+        let mut headers: HeaderMap = ["x-geheim-17-x", "x-other"]
+            .map(|name| (name.parse::<http::HeaderName>().unwrap(), HeaderValue::from_static("x")))
+            .into_iter()
+            .collect();
+        vault.scrub_headers(&mut headers);
+        assert_eq!(headers.keys().collect::<Vec<_>>(), ["x-other"]);
+    }
+
+    #[test]
     fn an_answer_never_holds_the_secret_in_a_usual_form() {
         let (vault, placeholder) = vault();
         let encoded = STANDARD.encode("geheim/\"1 2");

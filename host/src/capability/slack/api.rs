@@ -189,6 +189,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn slack_says_how_long_to_wait_or_it_is_a_second() {
+        for (value, wait) in [(Some("7"), 7), (Some(" 30 "), 30), (Some("soon"), 1), (Some("-1"), 1), (None, 1)] {
+            let mut response = http::Response::builder();
+            if let Some(value) = value {
+                response = response.header(RETRY_AFTER, value);
+            }
+            assert_eq!(retry_after(&response.body("").unwrap().into()), wait, "{value:?}");
+        }
+    }
+
+    #[test]
     fn the_web_apis_answers_mean_what_they_say() {
         let judge = |text: &str| super::judge(StatusCode::OK, text.as_bytes(), 7);
         assert_eq!(judge(r#"{"ok":true,"channel":"C1","ts":"1.2"}"#).unwrap()["ts"], "1.2");

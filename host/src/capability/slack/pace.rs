@@ -60,6 +60,8 @@ mod tests {
         assert_eq!(pace.turn_from(begun, "#status", latest), Ok(begun));
         assert_eq!(pace.turn_from(begun, "#ops", begun + INTERVAL), Err(3 * INTERVAL), "it would come too late");
         pace.rest_from(begun, "#ops", Duration::from_secs(5));
+        // A shorter wait takes nothing from a longer one.
+        pace.rest_from(begun, "#ops", Duration::from_secs(1));
         assert_eq!(pace.turn_from(begun, "#ops", latest), Ok(begun + Duration::from_secs(5)));
     }
 }

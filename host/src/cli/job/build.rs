@@ -9,16 +9,17 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 
 use anyhow::{Context as _, anyhow, bail};
+use bytes::Bytes;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 
 use super::super::output::WithHint as _;
 use super::super::signals::Signals;
 use super::project::Project;
-use super::{inspect, load};
+use super::{compile, inspect, load};
 use crate::files;
 use crate::module::MAX_MODULE_BYTES;
-use crate::runtime::Engine;
+use crate::runtime::{CompileLimits, Compiler, Engine, LoadError, Module};
 use tools::Tools;
 
 /// Arguments.
@@ -32,19 +33,24 @@ pub struct Args {
 pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let project = Project::open(&args.folder)?;
     let mut signals = Signals::new()?;
-    tokio::select! {
-        made = make(&project) => made?,
+    let compiler = super::compiler(CompileLimits::default())?;
+    let checked = tokio::select! {
+        made = make(&project, &compiler) => made?,
         signal = signals.next() => bail!("the build was stopped by {signal}"),
-    }
-    let module = load(&Engine::new()?, &project.module).await?;
+    };
+    let module = match checked {
+        Some(module) => module,
+        None => load(&Engine::new()?, &project.module, &compiler).await?,
+    };
     Ok(inspect::summary(&project.module.display().to_string(), &module))
 }
 
-/// Builds a project: afterwards its module is in place. What the command says goes to stderr.
+/// Builds a project: afterwards its module is in place. What the command says goes to stderr. Gives the module, unless what is in
+/// place is just that.
 ///
 /// # Errors
-/// A tool is missing, the command failed or it did not make what it should.
-pub(super) async fn make(project: &Project) -> anyhow::Result<()> {
+/// A tool is missing, the command failed, or what it made is no module that an agent takes: then the one before stays in place.
+pub(super) async fn make(project: &Project, compiler: &Compiler) -> anyhow::Result<Option<Module>> {
     let tools = tools::find(project)?;
     if let Some(folder) = project.output.parent() {
         fs::create_dir_all(folder).with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
@@ -63,8 +69,27 @@ pub(super) async fn make(project: &Project) -> anyhow::Result<()> {
             .hint("`output` in `job.toml` says what it makes");
     }
     let placing = || format!("the module `{}` cannot be put in place", module.display());
-    let bytes = complete(files::read(output, MAX_MODULE_BYTES).with_context(placing)?);
-    place(&bytes, module).with_context(placing)
+    let bytes = Bytes::from(complete(files::read(output, MAX_MODULE_BYTES).with_context(placing)?));
+    if fs::read(module).is_ok_and(|old| old == bytes) {
+        return Ok(None);
+    }
+    let checked = check(bytes.clone(), compiler).await.with_context(|| {
+        let after = if module.exists() { "the one before stays" } else { "nothing is put" };
+        format!("`{line}` made no module for an agent, and {after} in `{}`", module.display())
+    })?;
+    place(&bytes, module).with_context(placing)?;
+    Ok(Some(checked))
+}
+
+/// Loads a module as an agent does that grants everything.
+async fn check(bytes: Bytes, compiler: &Compiler) -> anyhow::Result<Module> {
+    let engine = Engine::new()?;
+    let module = compile(&engine, bytes, compiler).await??;
+    let missing = inspect::missing(&module).next().cloned();
+    match missing {
+        None => Ok(module),
+        Some(interface) => Err(LoadError::UnknownImport { interface }.into()),
+    }
 }
 
 /// The types of the world `soloist:job/job`, as a custom section of a core module.
@@ -110,11 +135,8 @@ fn start(project: &Project, tools: &Tools) -> anyhow::Result<Child> {
     })
 }
 
-/// Puts a file in place by renaming, so that an agent that follows it sees one change; none if it is the same.
+/// Puts a file in place by renaming, so that an agent that follows it sees one change.
 fn place(bytes: &[u8], to: &Path) -> io::Result<()> {
-    if fs::read(to).is_ok_and(|old| old == bytes) {
-        return Ok(());
-    }
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new().prefix(".module-").tempfile_in(folder)?;
     io::Write::write_all(&mut file, bytes)?;
@@ -141,8 +163,12 @@ mod tests {
     #[tokio::test]
     async fn what_a_build_made_is_put_in_place() {
         let folder = tempfile::tempdir().unwrap();
-        make(&project(folder.path(), "printf made >out/a.wasm")).await.unwrap();
-        assert_eq!(fs::read(folder.path().join("a.wasm")).unwrap(), b"made");
+        let text = include_str!("../../../../jobs/heartbeat-wat/heartbeat.wat");
+        fs::write(folder.path().join("a.wat"), text).unwrap();
+        let project = project(folder.path(), "cp a.wat out/a.wasm");
+        assert!(make(&project, &Compiler::here()).await.unwrap().is_some());
+        assert_eq!(fs::read_to_string(folder.path().join("a.wasm")).unwrap(), text);
+        assert!(make(&project, &Compiler::here()).await.unwrap().is_none(), "it is there already");
     }
 
     #[test]
@@ -161,8 +187,13 @@ mod tests {
     async fn a_build_that_fails_or_makes_nothing_leaves_the_module_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("a.wasm"), "old").unwrap();
-        for (script, said) in [("printf made >out/a.wasm; exit 3", "exit status: 3"), ("rm -f out/a.wasm", "made no")] {
-            let error = format!("{:#}", make(&project(folder.path(), script)).await.unwrap_err());
+        for (script, said) in [
+            ("printf made >out/a.wasm; exit 3", "exit status: 3"),
+            ("rm -f out/a.wasm", "made no"),
+            ("printf made >out/a.wasm", "the one before stays"),
+            ("printf '(component)' >out/a.wasm", "the one before stays"),
+        ] {
+            let error = format!("{:#}", make(&project(folder.path(), script), &Compiler::here()).await.unwrap_err());
             assert!(error.contains(said), "{error}");
         }
         assert_eq!(fs::read(folder.path().join("a.wasm")).unwrap(), b"old");
@@ -180,8 +211,9 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
+        let compiler = Compiler::here();
         tokio::select! {
-            _ = make(&project) => panic!("it waits for what it started"),
+            _ = make(&project, &compiler) => panic!("it waits for what it started"),
             () = start => {}
         }
         let id = fs::read_to_string(&begun).unwrap();
@@ -201,7 +233,11 @@ mod tests {
         let mut project = project(folder.path(), "");
         project.build = vec!["soloist-no-such-tool".to_owned()];
         assert!(
-            make(&project).await.unwrap_err().chain().any(|part| part.to_string().contains("`soloist-no-such-tool`"))
+            make(&project, &Compiler::here())
+                .await
+                .unwrap_err()
+                .chain()
+                .any(|part| part.to_string().contains("`soloist-no-such-tool`"))
         );
     }
 }

@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::super::output;
-use super::load;
+use super::{compiler, load};
 use crate::capability;
-use crate::runtime::{Engine, Import, Module, is_wasi};
+use crate::runtime::{CompileLimits, Engine, Import, Interface, Module, is_wasi};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,7 @@ enum Needs {
 
 pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let engine = Engine::new()?;
-    let module = load(&engine, &args.file).await?;
+    let module = load(&engine, &args.file, &compiler(CompileLimits::default())?).await?;
     let file = args.file.display().to_string();
     if args.json {
         print_json(&file, &module);
@@ -68,16 +68,21 @@ fn grants(module: &Module) -> Vec<(&'static str, &'static str)> {
     grants
 }
 
+/// What it imports that this host does not have.
+pub(super) fn missing(module: &Module) -> impl Iterator<Item = &Interface> {
+    let missing = module.imports().iter().filter(|import| matches!(needs(import), Needs::Unavailable));
+    missing.map(|import| &import.interface)
+}
+
 /// What an author wants to know of a module that was just built. Exits as `job inspect` does.
 pub(super) fn summary(file: &str, module: &Module) -> ExitCode {
     field("file", &file);
     field("kind", &module.kind());
     field("size", &format!("{} bytes", module.size()));
     field("digest", &format!("sha256:{}", module.digest()));
-    let missing = module.imports().iter().filter(|import| matches!(needs(import), Needs::Unavailable));
     let mut runs_here = true;
-    for import in missing {
-        field("missing", &format!("{}: not on this host", import.interface));
+    for interface in missing(module) {
+        field("missing", &format!("{interface}: not on this host"));
         runs_here = false;
     }
     print_grants(module);

@@ -12,15 +12,17 @@ use tokio_util::sync::CancellationToken;
 use super::super::log::LogFormat;
 use super::super::output::{self, Hint, WithHint};
 use super::super::signals::Signals;
-use super::load;
 use super::project::Project;
+use super::{compiler, load};
 use crate::agent;
 use crate::capability::slack::SlackConfig;
 use crate::capability::{Granted, Grants, Services, ServicesConfig, dns, http, slack};
 use crate::config::Config;
 use crate::config::DEFAULT_TIMEOUT;
 use crate::round::{Change, Data, Fence, MAX_DATA_BYTES, Outcome};
-use crate::runtime::{self, Engine, Invocation, Lease, Limits, LoadError, Report, Request, clean, wall_ms};
+use crate::runtime::{
+    self, CompileLimits, Engine, Invocation, Lease, Limits, LoadError, Module, Report, Request, clean, wall_ms,
+};
 
 /// The longest run from the command line.
 const MAX_TIMEOUT: Duration = Duration::from_hours(24);
@@ -78,23 +80,25 @@ pub struct Args {
 
 /// A job to run once: what a configuration or the command line says of it.
 #[derive(Debug)]
-pub struct Job {
+struct Job {
     /// Its name.
-    pub name: String,
+    name: String,
     /// What it may do.
-    pub grants: Grants,
+    grants: Grants,
     /// What serves the grants.
-    pub services: Services,
+    services: Services,
     /// Its own settings.
-    pub settings: Map<String, Value>,
+    settings: Map<String, Value>,
     /// Its arguments and environment.
-    pub invocation: Arc<Invocation>,
+    invocation: Arc<Invocation>,
     /// What it may use.
-    pub limits: Limits,
+    limits: Limits,
+    /// What compiling it may take.
+    compiler: CompileLimits,
     /// How long it may take.
-    pub timeout: Duration,
+    timeout: Duration,
     /// The text that it is left with by the run before.
-    pub state: Option<Data>,
+    state: Option<Data>,
 }
 
 pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCode> {
@@ -103,12 +107,12 @@ pub(super) async fn run(args: Args, format: LogFormat) -> anyhow::Result<ExitCod
         return super::watch::run(&what, &args, format).await;
     }
     let mut signals = Signals::new()?;
-    tokio::select! {
+    let built = tokio::select! {
         built = what.build() => built?,
         signal = signals.next() => bail!("the build was stopped by {signal}"),
-    }
+    };
     drop(signals);
-    try_once(&what, &args, CancellationToken::new(), format).await
+    try_once(&what, built, &args, CancellationToken::new(), format).await
 }
 
 /// What is to be run.
@@ -125,11 +129,11 @@ impl What {
         Ok(if path.is_dir() { Self::Project(Project::open(path)?) } else { Self::File(path.to_owned()) })
     }
 
-    /// Builds a project.
-    pub(super) async fn build(&self) -> anyhow::Result<()> {
+    /// Builds a project. Gives its module, unless the one in place is just that.
+    pub(super) async fn build(&self) -> anyhow::Result<Option<Module>> {
         match self {
-            Self::File(_) => Ok(()),
-            Self::Project(project) => super::build::make(project).await,
+            Self::File(_) => Ok(None),
+            Self::Project(project) => super::build::make(project, &compiler(CompileLimits::default())?).await,
         }
     }
 
@@ -143,6 +147,10 @@ impl What {
     /// What a job is called that has no name otherwise.
     fn name(&self) -> Option<String> {
         match self {
+            // In a registry a tag or a digest follows the name.
+            Self::File(file) if file.as_os_str().as_encoded_bytes().starts_with(b"oci:") => {
+                file.file_name()?.to_string_lossy().split([':', '@']).next().map(str::to_owned)
+            }
             Self::File(file) => file.file_stem().map(|stem| stem.to_string_lossy().into_owned()),
             Self::Project(project) => Some(project.name.clone()),
         }
@@ -156,9 +164,10 @@ impl Args {
     }
 }
 
-/// Runs what there is now once, as the arguments and the configuration say now.
+/// Runs what there is now, or the module that was just built of it, once, as the arguments and the configuration say now.
 pub(super) async fn try_once(
     what: &What,
+    built: Option<Module>,
     args: &Args,
     cancel: CancellationToken,
     format: LogFormat,
@@ -171,7 +180,7 @@ pub(super) async fn try_once(
     job.state.clone_from(&args.state);
     job.timeout = args.timeout.unwrap_or(job.timeout);
     job.limits.memory = args.memory.unwrap_or(job.limits.memory);
-    once(what.module(), job, cancel, format).await.map_err(|error| match (&args.config, error.downcast_ref()) {
+    once(what.module(), built, job, cancel, format).await.map_err(|error| match (&args.config, error.downcast_ref()) {
         (None, Some(missing @ LoadError::NotGranted { line, .. })) => {
             let grant = line.split(' ').next().unwrap_or_default();
             let flag = match grant {
@@ -208,6 +217,7 @@ fn configured(path: &Path, name: Option<&str>) -> anyhow::Result<Job> {
         settings: job.settings.as_ref().clone(),
         invocation: Arc::clone(&job.invocation),
         limits: job.limits.clone(),
+        compiler: config.compiler,
         timeout: job.timeout,
         state: None,
     })
@@ -231,6 +241,7 @@ fn described(what: &What, args: &Args) -> anyhow::Result<Job> {
         settings: Map::new(),
         invocation: Arc::new(invocation(args)?),
         limits: Limits::default(),
+        compiler: CompileLimits::default(),
         timeout: DEFAULT_TIMEOUT,
         state: None,
     })
@@ -250,13 +261,21 @@ fn granted<T>(named: &[String], grant: impl FnOnce(Vec<&str>) -> anyhow::Result<
     grant(named.iter().map(String::as_str).collect()).map(Some)
 }
 
-/// Runs a module once, without arbitration, and prints its summary. Ctrl-C stops the run, and so does `cancel`.
+/// Runs the module in a file once, or the one that is loaded from it already, without arbitration, and prints its summary. Ctrl-C stops the run, and so does `cancel`.
 ///
 /// # Errors
 /// The module could not be read, is no job or was not granted what it imports.
-pub async fn once(file: &Path, job: Job, cancel: CancellationToken, format: LogFormat) -> anyhow::Result<ExitCode> {
-    let engine = Engine::new()?;
-    let module = load(&engine, file).await?;
+async fn once(
+    file: &Path,
+    loaded: Option<Module>,
+    job: Job,
+    cancel: CancellationToken,
+    format: LogFormat,
+) -> anyhow::Result<ExitCode> {
+    let module = match loaded {
+        Some(module) => module,
+        None => load(&Engine::new()?, file, &compiler(job.compiler)?).await?,
+    };
     let capabilities = Arc::new(Granted::new(job.grants, job.services));
     let prepared = module
         .prepare(&job.name, capabilities)
@@ -382,6 +401,18 @@ mod tests {
             assert_eq!(setting(text), Ok((key.to_owned(), value)), "{text}");
         }
         assert!(setting("nothing").is_err() && setting("=x").is_err());
+    }
+
+    #[test]
+    fn a_job_is_called_as_its_file_or_its_image_is() {
+        for (file, name) in [
+            ("jobs/canary.v2.wasm", "canary.v2"),
+            ("oci://ghcr.io/acme/canary.rust:1.4", "canary.rust"),
+            ("oci://ghcr.io/acme/canary@sha256:00", "canary"),
+            ("https://example.com/canary.wasm", "canary"),
+        ] {
+            assert_eq!(What::File(file.into()).name().as_deref(), Some(name), "{file}");
+        }
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) async fn run(what: &What, args: &Args, format: LogFormat) -> anyhow::
         let cancel = CancellationToken::new();
         let running = async {
             let result = match built {
-                Ok(()) => try_once(what, args, cancel.clone(), format).await.map(|_| ()),
+                Ok(module) => try_once(what, module, args, cancel.clone(), format).await.map(|_| ()),
                 Err(error) => Err(error),
             };
             if let Err(error) = result {

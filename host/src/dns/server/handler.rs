@@ -17,14 +17,15 @@ use super::store::{Store, Update};
 use super::{answer, transfer};
 use crate::arbiter::tsig::Key;
 
-/// Answers the requests for one zone.
+/// Answers the requests for one zone. Clones share all of it.
+#[derive(Clone)]
 pub(super) struct Handler {
     pub(super) store: Arc<Store>,
     pub(super) origin: LowerName,
     pub(super) keys: Vec<Key>,
     pub(super) nsid: NSIDPayload,
     /// When a bad signature was last logged, in seconds since the Unix epoch.
-    pub(super) complained: AtomicU64,
+    pub(super) complained: Arc<AtomicU64>,
 }
 
 #[async_trait]

@@ -16,5 +16,9 @@ pub const MAX_UDP_ANSWER: u16 = 1232;
 pub const MAX_WAITING_UPDATES: usize = 1024;
 /// How long a TCP connection may ask nothing.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// The most TCP connections at once. For one more the connection that has asked nothing for the longest time is closed.
+pub const MAX_TCP_CONNECTIONS: usize = 16_384;
+/// Descriptors that connections leave to the sockets and the files of the zone.
+pub(super) const RESERVED_DESCRIPTORS: usize = 32;
 /// The longest NSID, in bytes.
 pub const MAX_NSID_BYTES: usize = 64;

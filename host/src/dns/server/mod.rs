@@ -12,8 +12,8 @@
 //! - a zone holds [`MAX_RECORDS`] records and [`MAX_ZONE_BYTES`], a name [`MAX_RECORDS_AT_NAME`] and
 //!   [`MAX_BYTES_AT_NAME`]; an update that goes beyond is REFUSED, and so is one that rewrites more than 4 MiB;
 //! - [`MAX_WAITING_UPDATES`] updates wait for their turn, one more is answered SERVFAIL;
-//! - a TCP connection that asks nothing for [`IDLE_TIMEOUT`] is closed; the number of connections is bounded by the
-//!   open files that the process may have.
+//! - a TCP connection that asks nothing for [`IDLE_TIMEOUT`] is closed; there are at most [`MAX_TCP_CONNECTIONS`], and 32 fewer
+//!   than the process may have files open: for one more the idlest is closed.
 
 mod answer;
 mod auth;
@@ -23,6 +23,7 @@ mod journal;
 mod limits;
 mod reply;
 mod store;
+mod tcp;
 mod transfer;
 mod update;
 mod wire;
@@ -32,7 +33,6 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hickory_proto::rr::rdata::opt::NSIDPayload;
@@ -40,19 +40,19 @@ use hickory_proto::rr::rdata::{A, AAAA, NS, SOA};
 use hickory_proto::rr::{LowerName, Name, RData, RecordType};
 use hickory_server::Server;
 use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::JoinSet;
 
 pub use self::error::ServeError;
 use self::handler::Handler;
+use self::limits::RESERVED_DESCRIPTORS;
 pub use self::limits::{
-    IDLE_TIMEOUT, MAX_BYTES_AT_NAME, MAX_NSID_BYTES, MAX_RECORDS, MAX_RECORDS_AT_NAME, MAX_UDP_ANSWER,
-    MAX_WAITING_UPDATES, MAX_ZONE_BYTES,
+    IDLE_TIMEOUT, MAX_BYTES_AT_NAME, MAX_NSID_BYTES, MAX_RECORDS, MAX_RECORDS_AT_NAME, MAX_TCP_CONNECTIONS,
+    MAX_UDP_ANSWER, MAX_WAITING_UPDATES, MAX_ZONE_BYTES,
 };
 use self::store::Store;
 use self::zone::{Change, RrSet};
 use crate::arbiter::tsig::Key;
 
-/// Answers that may be on their way on one TCP connection: a transfer of the largest zone and some.
-const TCP_ANSWERS: usize = 4096;
 /// How often a port that is free for both UDP and TCP is looked for.
 const PORT_ATTEMPTS: usize = 32;
 
@@ -83,6 +83,7 @@ impl Options {
 /// A server that is running. Dropped, it stops; [`Running::stop`] also waits until it has.
 pub struct Running {
     server: Server<Handler>,
+    listeners: JoinSet<()>,
     store: Arc<Store>,
     addrs: Vec<SocketAddr>,
 }
@@ -115,6 +116,7 @@ impl Running {
         if let Err(error) = self.server.shutdown_gracefully().await {
             tracing::warn!(%error, "a socket had failed");
         }
+        while self.listeners.join_next().await.is_some() {}
         self.store.close().await;
     }
 }
@@ -159,13 +161,15 @@ pub async fn start(options: Options) -> Result<Running, ServeError> {
     let opened = opening.await.map_err(|error| ServeError::Sockets(error.to_string()))?;
     let store = Arc::new(opened?);
 
-    let handler = Handler { store: Arc::clone(&store), origin, keys, nsid, complained: AtomicU64::new(0) };
-    let mut server = Server::new(handler);
-    for (_, udp, tcp) in bound {
+    let handler = Handler { store: Arc::clone(&store), origin, keys, nsid, complained: Arc::default() };
+    let mut server = Server::new(handler.clone());
+    let (stop, mut listeners) = (server.shutdown_token().clone(), JoinSet::new());
+    let limit = (tcp::limit() / bound.len()).max(1);
+    for (_, udp, listener) in bound {
         server.register_socket(udp);
-        server.register_listener(tcp, IDLE_TIMEOUT, TCP_ANSWERS);
+        listeners.spawn(tcp::serve(listener, handler.clone(), limit, stop.clone()));
     }
-    Ok(Running { server, store, addrs })
+    Ok(Running { server, listeners, store, addrs })
 }
 
 /// One port for both protocols.

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
-use oci_client::errors::OciEnvelope;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, Method, Response, StatusCode, Url};
 
@@ -15,7 +14,7 @@ use super::super::download::{ReadError, describe, read, retry_after};
 use super::super::follow::Failure;
 use super::super::source::{Unavailable, is_safe};
 use super::credentials::{self, Credentials};
-use super::{Image, MANIFESTS, MAX_MANIFEST_BYTES, shown};
+use super::{Image, MAX_MANIFEST_BYTES, manifest};
 
 /// The longest answer with an error, or with a token, that is read, in bytes.
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
@@ -45,7 +44,7 @@ impl Registry {
 
     /// The manifest of a tag, and its content type.
     pub(super) async fn manifest(&mut self, tag: &str) -> Result<(String, Bytes), Failure> {
-        let response = self.send(Method::GET, &format!("manifests/{tag}"), MANIFESTS).await?;
+        let response = self.send(Method::GET, &format!("manifests/{tag}"), &manifest::accepted()).await?;
         self.body(response).await
     }
 
@@ -120,7 +119,7 @@ impl Registry {
 
     async fn request(&self, method: Method, path: &str, accept: &str) -> Result<Response, Failure> {
         let scheme = if self.image.is_local() { "http" } else { "https" };
-        let text = format!("{scheme}://{}/v2/{}/{path}", self.image.host(), self.image.0.repository());
+        let text = format!("{scheme}://{}/v2/{}/{path}", self.image.host(), self.image.0.name());
         let url = Url::parse(&text).map_err(|error| self.failure(&error.to_string(), None))?;
         let mut request = self.client.request(method, url).header(ACCEPT, accept).timeout(self.timeout);
         if let Some(authorization) = &self.authorization {
@@ -152,7 +151,7 @@ impl Registry {
         let Some(realm) = realm else {
             return Err(self.failure("the registry sends us for a token to a place without TLS", None));
         };
-        let scope = format!("repository:{}:pull", self.image.0.repository());
+        let scope = format!("repository:{}:pull", self.image.0.name());
         let request = credentials::token_request(&self.client, realm, service.as_deref(), &scope, credentials.as_ref());
         let response = self.sent(request.timeout(self.timeout)).await?;
         match response.status() {
@@ -185,11 +184,7 @@ impl Registry {
         let status = response.status();
         let wait = retry_after(response.headers());
         let body = read(response, MAX_ANSWER_BYTES).await.unwrap_or_default();
-        let said = serde_json::from_slice::<OciEnvelope>(&body).ok().and_then(|envelope| {
-            let first = envelope.errors.into_iter().next()?;
-            let code = serde_json::to_value(&first.code).ok()?;
-            Some(shown(&format!("{} {}", code.as_str().unwrap_or_default(), first.message)).trim().to_owned())
-        });
+        let said = manifest::error(&body);
         let said = said.map_or_else(|| status.to_string(), |said| format!("{status}: {said}"));
         let (reason, hint) = match status {
             StatusCode::UNAUTHORIZED => return self.unknown(self.authorization.is_some()),

@@ -3,13 +3,13 @@
 //!
 //! `oras attach --artifact-type application/vnd.minisign.signature IMAGE FILE.minisig` makes one.
 
-use oci_client::manifest::{OciImageIndex, OciImageManifest};
 use reqwest::{Method, StatusCode};
 
 use super::super::Digest;
 use super::super::follow::Failure;
 use super::super::trust::{MAX_SIGNATURE_BYTES, MAX_SIGNATURES};
-use super::{MANIFESTS, Pull};
+use super::Pull;
+use super::manifest::{self, Index, Manifest};
 
 /// The type of an artifact whose only layer is a minisign signature.
 const SIGNATURE: &str = "application/vnd.minisign.signature";
@@ -25,8 +25,7 @@ impl Pull {
         for entry in of_signatures.take(MAX_SIGNATURES) {
             let digest = self.sha256(&entry.digest)?;
             let (_, body) = self.registry.manifest_by(digest).await?;
-            let Ok(manifest) = serde_json::from_slice::<OciImageManifest>(&body) else { continue };
-            if let [layer] = manifest.layers.as_slice() {
+            if let Some(layer) = Manifest::only_layer(&body) {
                 let bytes = self.registry.blob(self.sha256(&layer.digest)?, MAX_SIGNATURE_BYTES).await?;
                 signatures.push(String::from_utf8_lossy(&bytes).into_owned());
             }
@@ -35,24 +34,18 @@ impl Pull {
     }
 
     /// What refers to this manifest.
-    async fn referrers(&mut self, subject: Digest) -> Result<OciImageIndex, Failure> {
+    async fn referrers(&mut self, subject: Digest) -> Result<Index, Failure> {
         let path = format!("referrers/sha256:{subject}?artifactType={SIGNATURE}");
         if let Some(index) = self.index(&path).await? {
             return Ok(index);
         }
         let index = self.index(&format!("manifests/sha256-{subject}")).await?;
-        Ok(index.unwrap_or_else(|| OciImageIndex {
-            schema_version: 2,
-            media_type: None,
-            manifests: Vec::new(),
-            artifact_type: None,
-            annotations: None,
-        }))
+        Ok(index.unwrap_or_default())
     }
 
     /// The index there; none where there is nothing, or no such API.
-    async fn index(&mut self, path: &str) -> Result<Option<OciImageIndex>, Failure> {
-        let response = self.registry.ask(Method::GET, path, MANIFESTS).await?;
+    async fn index(&mut self, path: &str) -> Result<Option<Index>, Failure> {
+        let response = self.registry.ask(Method::GET, path, &manifest::accepted()).await?;
         match response.status() {
             StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED => return Ok(None),
             _ => {}

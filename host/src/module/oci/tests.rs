@@ -33,7 +33,15 @@ fn what_is_no_image_is_refused_without_showing_a_password() {
     }
     let long = format!("//ghcr.io/a@sha512:{}", "0".repeat(128));
     assert!(parse(&long).unwrap_err().to_string().contains("SHA-256"));
-    for text in ["//me:hush@ghcr.io/a:1", "//ghcr.io/a:1?token=hush"] {
+    for text in [
+        "//me:hush@ghcr.io/a:1",
+        "//me:hush@sha256:1/a:1",
+        "//ghcr.io/a:1?token=hush",
+        "//ghcr.io?token=hush/a",
+        "//ghcr.io/a:1#hush",
+        "//acme/me:hush@ghcr.io/a:1",
+        "//ghcr.io/me@hush",
+    ] {
         let error = parse(text).expect_err(text).to_string();
         assert!(!error.contains("hush"), "{error}");
     }
@@ -45,6 +53,9 @@ fn only_a_registry_on_this_machine_is_spoken_to_without_tls() {
         ("//localhost/a", true),
         ("//localhost:5000/a", true),
         ("//127.0.0.1:5000/a", true),
+        ("//[::1]:5000/a", true),
+        ("//[::1]/a", true),
+        ("//[2001:db8::1]:5000/a", false),
         ("//10.0.0.1:5000/a", false),
         ("//localhost.example.com/a", false),
         ("//ghcr.io/a", false),

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::entry::Context;
-use super::{Digest, Store, entry, forget};
+use super::{Digest, Store, Work, entry, forget};
 
 /// The largest such note, in bytes.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -30,7 +30,7 @@ impl Store {
     pub fn last(&self, job: &str, identity: &str) -> Option<Last> {
         let name = name(job, identity);
         let path = self.0.root.join("last").join(&name);
-        let sealed = self.tried("read", entry::read(&path, MAX_BYTES))??;
+        let sealed = self.tried(Work::Read, entry::read(&path, MAX_BYTES))??;
         let payload = self.0.key.open_sealed(Context::Last { name: &name }, &sealed.into());
         let last = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
         if last.is_none() {
@@ -45,7 +45,7 @@ impl Store {
         let Ok(payload) = serde_json::to_vec(last) else { return };
         let seal = self.0.key.seal(Context::Last { name: &name }, &[&payload]);
         let path = self.0.root.join("last").join(&name);
-        self.tried("keep", entry::write(&self.0.root, &path, &[&seal, &payload]));
+        self.tried(Work::KeepLast, entry::write(&self.0.root, &path, &[&seal, &payload]));
     }
 }
 

@@ -18,7 +18,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -53,8 +53,29 @@ struct Inner {
     root: PathBuf,
     size: u64,
     key: Key,
-    /// Whether it was said that the disk does not keep what it is given.
-    is_failing: AtomicBool,
+    /// What does not work, a bit for each kind of [`Work`]: as long as there is any, no more is said.
+    failing: AtomicU8,
+}
+
+/// What a store does with its disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Work {
+    Read = 1,
+    KeepModule = 2,
+    KeepCompiled = 4,
+    KeepLast = 8,
+    TidyUp = 16,
+}
+
+impl Work {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::KeepModule | Self::KeepCompiled | Self::KeepLast => "keep",
+            Self::TidyUp => "tidy up",
+        }
+    }
 }
 
 /// A module that is in use: no process evicts it as long as this is there.
@@ -72,7 +93,7 @@ impl Store {
         }
         let key = Key::open(root)?;
         evict::remove_leftovers(&root.join("tmp"));
-        Ok(Self(Arc::new(Inner { root: root.to_owned(), size, key, is_failing: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Inner { root: root.to_owned(), size, key, failing: AtomicU8::new(0) })))
     }
 
     /// Where it is.
@@ -83,7 +104,7 @@ impl Store {
     /// The bytes of a module.
     pub fn module(&self, digest: Digest) -> Option<Bytes> {
         let path = self.module_path(digest);
-        let bytes = self.tried("read", entry::read(&path, MAX_MODULE_BYTES))??;
+        let bytes = self.tried(Work::Read, entry::read(&path, MAX_MODULE_BYTES))??;
         if Digest::of(&bytes) != digest {
             forget(&path, "its bytes are not those that its name says");
             return None;
@@ -98,7 +119,7 @@ impl Store {
         if let Some(hold) = self.hold(digest, bytes.len() as u64) {
             return Some(hold);
         }
-        self.tried("keep", entry::write(&self.0.root, &path, &[bytes]))?;
+        self.tried(Work::KeepModule, entry::write(&self.0.root, &path, &[bytes]))?;
         let hold = self.hold(digest, bytes.len() as u64);
         self.evict();
         hold
@@ -134,7 +155,7 @@ impl Store {
     pub fn compiled(&self, digest: Digest, target: &str) -> Option<Bytes> {
         let path = self.compiled_path(digest, target);
         let context = Context::Compiled { digest: &digest, target };
-        let sealed = self.tried("read", entry::read(&path, MAX_CODE_BYTES))??;
+        let sealed = self.tried(Work::Read, entry::read(&path, MAX_CODE_BYTES))??;
         let Some(payload) = self.0.key.open_sealed(context, &sealed.into()) else {
             forget(&path, "it is not as it was written here");
             return None;
@@ -148,7 +169,7 @@ impl Store {
         let path = self.compiled_path(digest, target);
         let seal = self.0.key.seal(Context::Compiled { digest: &digest, target }, parts);
         let sealed: Vec<&[u8]> = std::iter::once(seal.as_slice()).chain(parts.iter().copied()).collect();
-        if self.tried("keep", entry::write(&self.0.root, &path, &sealed)).is_some() {
+        if self.tried(Work::KeepCompiled, entry::write(&self.0.root, &path, &sealed)).is_some() {
             self.evict();
         }
     }
@@ -160,32 +181,33 @@ impl Store {
 
     /// Removes what was used least lately until the rest is no larger than it may be.
     fn evict(&self) {
-        self.tried("tidy up", evict::evict(&self.0.root, self.0.size));
+        self.tried(Work::TidyUp, evict::evict(&self.0.root, self.0.size));
     }
 
-    /// What came of it; trouble is said once, until something works again.
-    fn tried<T>(&self, what: &str, outcome: io::Result<T>) -> Option<T> {
-        match outcome {
+    /// What came of it. Trouble is said once, until that which did not work does: on a disk that is nearly full, what is small
+    /// is kept, and what is large is not.
+    fn tried<T>(&self, work: Work, outcome: io::Result<T>) -> Option<T> {
+        let error = match outcome {
             Ok(value) => {
-                if what != "read" {
-                    self.0.is_failing.store(false, Ordering::Relaxed);
+                // That another file can be read says nothing of the one that could not.
+                if work != Work::Read {
+                    self.0.failing.fetch_and(!(work as u8 | Work::Read as u8), Ordering::Relaxed);
                 }
-                Some(value)
+                return Some(value);
             }
-            Err(error) => {
-                let path = self.0.root.display();
-                if self.0.is_failing.swap(true, Ordering::Relaxed) {
-                    tracing::debug!(event = "store", %error, "cannot {what} in the store `{path}`");
-                } else {
-                    tracing::warn!(
-                        event = "store",
-                        %error,
-                        "cannot {what} in the store `{path}`: modules are compiled again at the next start"
-                    );
-                }
-                None
-            }
+            Err(error) => error,
+        };
+        let (what, path) = (work.name(), self.0.root.display());
+        if self.0.failing.fetch_or(work as u8, Ordering::Relaxed) == 0 {
+            tracing::warn!(
+                event = "store",
+                %error,
+                "cannot {what} in the store `{path}`: modules are compiled again at the next start"
+            );
+        } else {
+            tracing::debug!(event = "store", %error, "cannot {what} in the store `{path}`");
         }
+        None
     }
 
     fn module_path(&self, digest: Digest) -> PathBuf {

@@ -2,97 +2,26 @@
 //! run, and no module takes an agent down or delays a round.
 #![cfg(target_os = "linux")]
 
+mod disk;
+mod stage;
+
 use std::fs;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::routing::get;
 use rustix::process::{Pid, Signal, kill_process};
-use soloist::arbiter::tsig::{Algorithm, Key};
 use soloist::runtime::Engine;
-use soloist_tests::agents::{Event, Fleet, eventually, now_ms, until_ms};
-use soloist_tests::binary::soloist;
+use soloist_tests::agents::{Event, eventually, now_ms, until_ms};
+use soloist_tests::binary::{compiler_of, soloist};
 use soloist_tests::guest::{slow_to_compile, wat};
-use soloist_tests::scene::record;
-use soloist_tests::served::Served;
-use soloist_tests::servers::ZONE;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 
-/// How long something may take that takes seconds: far longer.
-const LONG: Duration = Duration::from_secs(180);
-
-/// A DNS server, and agents with one job, `job`, whose module is `job.wat`.
-struct Stage {
-    fleet: Fleet,
-    _dns: Served,
-    _data: TempDir,
-}
-
-impl Stage {
-    /// `tables` are beside `[job.job]`.
-    fn new(tables: &str) -> Self {
-        Self::of("job.wat", tables)
-    }
-
-    fn of(module: &str, tables: &str) -> Self {
-        let key = Key::generate("soloist", Algorithm::HmacSha256).expect("a key's name");
-        let data = tempfile::tempdir().expect("a directory");
-        let dns = Served::start(ZONE, &key, data.path());
-        let job = format!("[job.job]\nrecord = \"{}\"\nevery = \"1s\"\nmodule = \"{module}\"\n", record("job"));
-        let fleet = Fleet::new(dns.addr, &key, &format!("{tables}\n{job}"));
-        let stage = Self { fleet, _dns: dns, _data: data };
-        stage.put(&wat("ok.wat"));
-        stage
-    }
-
-    /// Puts a complete module in the place of the one before.
-    fn put(&self, module: &str) {
-        fs::write(self.fleet.path("new"), module).expect("a file");
-        fs::rename(self.fleet.path("new"), self.fleet.path("job.wat")).expect("a rename");
-    }
-
-    fn said(&self, agent: &str, is_it: impl Fn(&Event) -> bool) -> Vec<Event> {
-        self.fleet.log().all(|event| event.agent == agent && is_it(event))
-    }
-
-    async fn runs(&self, agent: &str) -> Event {
-        let runs = || self.said(agent, |event| event.kind() == "ran" && event.text("outcome") == "ok");
-        let before = runs().len();
-        eventually(&format!("`{agent}` runs its job"), LONG, async || runs().into_iter().nth(before)).await
-    }
-
-    async fn refused(&self, agent: &str) -> Event {
-        let refused = || self.said(agent, |event| event.kind() == "refused").pop();
-        eventually(&format!("`{agent}` refuses the module"), LONG, async || refused()).await
-    }
-
-    /// The files of the store in this folder.
-    fn kept(&self, folder: &str) -> Vec<PathBuf> {
-        let entries = fs::read_dir(self.fleet.path("cache/soloist").join(folder)).expect("there is a store");
-        entries.map(|entry| entry.expect("an entry").path()).collect()
-    }
-}
-
-/// What an agent says of a store.
-fn of_the_store(event: &Event, what: &str) -> bool {
-    event.kind() == "store" && event.text("message").contains(what)
-}
-
-/// The compiler that an agent has started, while it works.
-fn compiler_of(agent: u32) -> Option<i32> {
-    let processes =
-        fs::read_dir("/proc").expect("Linux").filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    processes.into_iter().find(|pid: &i32| {
-        let file = |name| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-        let parent = file("stat").rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1)?.parse().ok());
-        parent == Some(agent) && file("cmdline").split('\0').nth(1) == Some("compile")
-    })
-}
+use stage::{LONG, Stage, of_the_store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_is_compiled_once_for_all_agents_of_a_machine() {
