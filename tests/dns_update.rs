@@ -14,7 +14,7 @@ use soloist::capability::dns_update::{Error, MAX_CHANGES, Updater, Wanted, Zone}
 use soloist::capability::{Granted, Grants, Services};
 use soloist::round::Outcome;
 use soloist::runtime::{Engine, Facts, Lease, Module, Request, run};
-use soloist_tests::calls::{Import, component, failure, summary};
+use soloist_tests::calls::set_address;
 use soloist_tests::guest::{request, services};
 use soloist_tests::hand::{Hand, name};
 use soloist_tests::servers::{self, ALIAS, Kind, PowerDns, TestServer, ZONE};
@@ -277,35 +277,10 @@ impl Account for Counting {
     }
 }
 
-const UPDATE: Import = Import {
-    interface: "soloist:job/dns-update@0.1.0",
-    text: r#"(type $set-type (record (field "name" string) (field "rtype" string) (field "ttl" u32)
-               (field "data" (list string))))
-             (export "rrset" (type $set (eq $set-type)))
-             (type $error-type (variant (case "denied" string) (case "invalid" string) (case "refused" string)
-               (case "unavailable" string)))
-             (export "error" (type $error (eq $error-type)))
-             (export "replace" (func (param "rrsets" (list $set)) (result (result (error $error)))))"#,
-    functions: &[("replace", "(param i32 i32 i32)")],
-};
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_changes_what_it_was_granted() {
     let server = servers::start(Kind::Embedded, Algorithm::HmacSha256).await.expect("it starts");
-    // One RRset at 600: name, type, TTL and a list of one text, which stands at 640.
-    let body = format!(
-        "(i32.store (i32.const 600) (i32.const 512)) (i32.store (i32.const 604) (i32.const 16))
-         (i32.store (i32.const 608) (i32.const 528)) (i32.store (i32.const 612) (i32.const 1))
-         (i32.store (i32.const 616) (i32.const 300))
-         (i32.store (i32.const 620) (i32.const 640)) (i32.store (i32.const 624) (i32.const 1))
-         (i32.store (i32.const 640) (i32.const 529)) (i32.store (i32.const 644) (i32.const 9))
-         (call $replace (i32.const 600) (i32.const 1) (i32.const 32))
-         (if (result i32) (i32.load8_u (i32.const 32))
-           (then {}) (else {}))",
-        failure("(i32.load (i32.const 40))", "(i32.load (i32.const 44))"),
-        summary("(i32.const 512)", "(i32.const 16)"),
-    );
-    let text = component(&[UPDATE], "www.example.testA192.0.2.7", &body);
+    let text = set_address(WWW);
     let run_with = async |name: &str| {
         let engine = Engine::new().expect("an engine");
         let services = services();

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use futures_util::StreamExt as _;
 use soloist::module::{Slot, Unavailable};
 use soloist_tests::toy::{Toy, text, until, until_text, until_true};
 
@@ -24,6 +25,8 @@ struct Served {
     is_failing: bool,
     /// When each request came, and its answer's status.
     asked: Vec<(Instant, u16)>,
+    /// The last one that said where it came from.
+    referer: Option<String>,
 }
 
 impl Server {
@@ -67,6 +70,9 @@ async fn serve(State(served): State<Arc<Mutex<Served>>>, headers: HeaderMap) -> 
     };
     let status = response.status().as_u16();
     served.asked.push((Instant::now(), status));
+    if let Some(referer) = headers.get(header::REFERER) {
+        served.referer = Some(format!("{referer:?}"));
+    }
     response
 }
 
@@ -102,6 +108,8 @@ async fn a_round_is_asked_for_once_and_never_twice_in_a_second() {
     let far = SystemTime::now() + Duration::from_hours(1);
     slot.refresh_before(far);
     until_text(&slot, "one").await;
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(server.statuses(), [200], "no round is due for an hour");
     let due = SystemTime::now() + Duration::from_millis(500);
     for _ in 0..50 {
         slot.refresh_before(due);
@@ -172,9 +180,10 @@ async fn a_bad_module_at_a_url_is_refused_once() {
 async fn redirects_end_at_loopback_or_https_and_after_five() {
     let server = Server::start("one").await;
     let toy = Toy::default();
-    until_text(&server.slot(&toy, "again"), "one").await;
+    until_text(&server.slot(&toy, "again?token=hush"), "one").await;
+    assert_eq!(server.served.lock().unwrap().referer, None, "a URL may hold a secret");
     for (path, problem) in [("away", "a redirect to plain http"), ("circle", "more than 5 redirects")] {
-        let slot = server.slot(&toy, path);
+        let slot = server.slot(&toy, &format!("{path}?token=hush"));
         until(&slot, "trouble", |slot| slot.trouble().is_some()).await;
         let Unavailable::Fetch { reason, .. } = &slot.trouble().unwrap().reason else { panic!("no fetch") };
         assert!(reason.contains(problem), "{reason}");
@@ -217,6 +226,37 @@ async fn a_body_that_ends_early_is_no_module() {
         until(&slot, "trouble", |slot| slot.trouble().is_some()).await;
         assert!(toy.loaded().is_empty(), "{what}");
     }
+}
+
+#[tokio::test]
+async fn what_was_cut_off_is_asked_for_again_as_a_whole() {
+    let is_first = Arc::new(Mutex::new(true));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/job.wasm", listener.local_addr().unwrap());
+    let cut = move |headers: HeaderMap| async move {
+        if headers.contains_key(header::IF_NONE_MATCH) {
+            return StatusCode::NOT_MODIFIED.into_response();
+        }
+        let body = if std::mem::take(&mut *is_first.lock().unwrap()) {
+            let pieces = [Ok("one, "), Err(std::io::Error::other("the disk of the server"))];
+            // One after the other, so that the answer's head and half of its body have left when it breaks off.
+            let piece = async |piece| {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                piece
+            };
+            axum::body::Body::from_stream(futures_util::stream::iter(pieces).then(piece))
+        } else {
+            axum::body::Body::from("one, whole")
+        };
+        ([(header::ETAG, "\"1\"")], body).into_response()
+    };
+    let router = Router::new().route("/job.wasm", get(cut));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let toy = Toy::default();
+    let slot = toy.slot(&url);
+    until(&slot, "trouble", |slot| slot.trouble().is_some()).await;
+    until_text(&slot, "one, whole").await;
+    assert_eq!(toy.loaded(), ["one, whole"]);
 }
 
 #[tokio::test]

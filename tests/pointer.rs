@@ -9,12 +9,15 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
+use hickory_proto::rr::RData;
+use hickory_proto::rr::rdata::TXT;
 use soloist::arbiter::rfc2136::Rfc2136;
 use soloist::arbiter::tsig::Algorithm;
 use soloist::module::{Digest, Slot, Trust};
 use soloist_tests::agents::{Event, Fleet, eventually};
 use soloist_tests::guest::wat;
 use soloist_tests::hand::name;
+use soloist_tests::liar::{Liar, Lie, answer};
 use soloist_tests::servers::{Kind, PowerDns, TestServer, start};
 use soloist_tests::toy::{Toy, origin, text, until, until_text, until_true};
 
@@ -209,6 +212,45 @@ async fn the_arbiter_reads_the_pointer_and_believes_nobody_without_its_key() {
     let slot = Slot::start(origin, scene.toy.loader());
     until(&slot, "trouble", |slot| slot.trouble().is_some()).await;
     until_true("it stays without a module", || text(&slot).is_none()).await;
+}
+
+/// Signed by minisign 0.11: `module one`, with this key.
+const KEY: &str = "RWTNNHQVxKHgycwgIjUSFbw8arWrGAvI3CvV0Mdltnje/QdtdHIbSSq2";
+const SIGNATURE: &str = "untrusted comment: signature from minisign secret key\n\
+RUTNNHQVxKHgyb7NWvbz0Vwpd4Xi4rjE6q7+Elc72Osg3qhlFdJVrG0Ek2cno1atpwf2OJkjxNVkPitG+8zQzhhekgRLfphllAA=\n\
+trusted comment: release 1\n\
+0PcA97igpn4HnkGC71sVNCKgGsE82aPephIpwgyMJVDjbQ+KLbiGzs+MaT/Qq4Bt6/Ja/nV6aNSmoLjj80G9Bg==";
+
+#[tokio::test]
+async fn a_digest_in_dns_stands_for_no_signature() {
+    let scene = Scene::new().await;
+    scene.files.put("a", "module one");
+    scene.point("a", "module one").await;
+    let mut origin = origin(&format!("dns://{}/{NAME}", scene.dns.address()));
+    origin.trust = Trust::new(&[], &[KEY.to_owned()]).unwrap();
+    let slot = Slot::start(origin, scene.toy.loader());
+    until(&slot, "a refusal", |slot| slot.refusal().is_some()).await;
+    assert!(slot.refusal().unwrap().reason.contains("it is not signed"), "{:?}", slot.refusal());
+    scene.files.put("a.minisig", SIGNATURE);
+    due(&slot);
+    until_text(&slot, "module one").await;
+}
+
+#[tokio::test]
+async fn a_cache_is_not_believed() {
+    let files = Files::default();
+    files.put("a", "one");
+    let value = format!("source={}a sha256={}", files.serve().await, Digest::of(b"one"));
+    let dns = Liar::start(move |question, _| {
+        let mut said = answer(question, &[RData::TXT(TXT::new(vec![value.clone()]))]);
+        said.metadata.authoritative = false;
+        Lie::say(&said)
+    })
+    .await;
+    let toy = Toy::default();
+    let slot = toy.slot(&format!("dns://{}/{NAME}", dns.address));
+    until_trouble(&slot, "from a cache").await;
+    assert_eq!((text(&slot), files.asked("a")), (None, 0));
 }
 
 /// The job that reads the pointer by the arbiter, at PowerDNS's API, cannot find its zone by the system's resolver. The other asks

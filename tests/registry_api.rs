@@ -11,9 +11,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{any, get};
+use hickory_proto::rr::RData;
+use hickory_proto::rr::rdata::TXT;
 use serde_json::{Value, json};
 use soloist::module::{Digest, Origin, Slot, Trust};
 use soloist::runtime::{Engine, Module};
+use soloist_tests::liar::{Liar, Lie, answer as answer_dns};
 use soloist_tests::registry::WKG;
 use soloist_tests::toy::{Toy, origin, text, until, until_text, until_true};
 
@@ -23,6 +26,9 @@ const SIGNATURE: &str = "untrusted comment: signature from minisign secret key\n
 RUTNNHQVxKHgyb7NWvbz0Vwpd4Xi4rjE6q7+Elc72Osg3qhlFdJVrG0Ek2cno1atpwf2OJkjxNVkPitG+8zQzhhekgRLfphllAA=\n\
 trusted comment: release 1\n\
 0PcA97igpn4HnkGC71sVNCKgGsE82aPephIpwgyMJVDjbQ+KLbiGzs+MaT/Qq4Bt6/Ja/nV6aNSmoLjj80G9Bg==";
+
+/// The kind of an artifact that is a signature.
+const MINISIGN: &str = "application/vnd.minisign.signature";
 
 /// The answer to a path below `/v2/probe/`.
 type Answer = (StatusCode, &'static str, Bytes);
@@ -92,6 +98,18 @@ impl Registry {
         let config = self.put_blob("application/vnd.wasm.config.v0+json", b"{}");
         let layer = self.put_blob("application/wasm", module);
         self.put_manifest(tag, &json!({ "schemaVersion": 2, "config": config, "layers": [layer] }))
+    }
+
+    /// Lets the signature refer to an image, as artifacts of these kinds.
+    fn refer(&self, image: Digest, kinds: &[&str]) {
+        let config = self.put_blob("application/vnd.oci.empty.v1+json", b"{}");
+        let layer = self.put_blob("text/plain", SIGNATURE.as_bytes());
+        let artifact = self.put_manifest("none", &json!({ "schemaVersion": 2, "config": config, "layers": [layer] }));
+        let digest = format!("sha256:{artifact}");
+        let entry = |kind: &&str| json!({ "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": 1, "artifactType": kind });
+        let entries: Vec<Value> = kinds.iter().map(entry).collect();
+        let index = json!({ "schemaVersion": 2, "manifests": entries }).to_string();
+        self.put(&format!("referrers/sha256:{image}"), "application/vnd.oci.image.index.v1+json", index);
     }
 
     fn origin(&self) -> Origin {
@@ -203,8 +221,11 @@ async fn a_token_is_asked_for_by_password_or_identity_and_again_when_it_is_over(
     docker(folder.path(), registry.port, &json!({ "username": "me", "password": "hush" }));
     registry.set(|has| has.token = Some("second"));
     registry.push("1", b"two");
+    registry.set(|has| has.asked.clear());
     due(&slot);
     until_text(&slot, "two").await;
+    let authorizations = registry.authorizations();
+    assert_eq!(authorizations[..2], ["Bearer first", "Bearer second"], "what is over is asked for anew at once");
     docker(folder.path(), registry.port, &json!({ "identitytoken": "refresh&me" }));
     registry.set(|has| has.token = Some("third"));
     registry.push("1", b"three");
@@ -251,25 +272,23 @@ async fn the_referrers_api_gives_signatures() {
     let digest = registry.push("1", b"module one");
     let mut origin = registry.origin();
     origin.trust = Trust::new(&[], &[KEY.to_owned()]).unwrap();
-    let config = registry.put_blob("application/vnd.oci.empty.v1+json", b"{}");
-    let layer = registry.put_blob("text/plain", SIGNATURE.as_bytes());
-    let artifact = registry.put_manifest("none", &json!({ "schemaVersion": 2, "config": config, "layers": [layer] }));
-    let entry = |kind: &str| {
-        let digest = format!("sha256:{artifact}");
-        json!({ "mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": 1, "artifactType": kind })
-    };
-    let put = |kinds: &[&str]| {
-        let entries: Vec<Value> = kinds.iter().map(|kind| entry(kind)).collect();
-        let index = json!({ "schemaVersion": 2, "manifests": entries }).to_string();
-        registry.put(&format!("referrers/sha256:{digest}"), "application/vnd.oci.image.index.v1+json", index);
-    };
-    put(&["application/spdx+json"]);
+    registry.refer(digest, &["application/spdx+json"]);
     let toy = Toy::default();
     let slot = Slot::start(origin, toy.loader());
     until(&slot, "a refusal", |slot| slot.refusal().is_some()).await;
-    put(&["application/spdx+json", "application/vnd.minisign.signature"]);
+    // One that is too long is not read to its end.
+    registry.refer(digest, &[MINISIGN]);
+    registry.put(&format!("blobs/sha256:{}", Digest::of(SIGNATURE.as_bytes())), "text/plain", vec![b'x'; 9000]);
+    due(&slot);
+    assert!(trouble(&slot).await.contains("more than 8192 bytes"));
+    // Of many, so many are looked at.
+    registry.set(|has| has.asked.clear());
+    registry.refer(digest, &[&["application/spdx+json"; 3][..], &[MINISIGN; 20]].concat());
     due(&slot);
     until_text(&slot, "module one").await;
+    let is_signature = |path: &str| path == format!("blobs/sha256:{}", Digest::of(SIGNATURE.as_bytes()));
+    let asked = registry.has.lock().unwrap().asked.iter().filter(|asked| is_signature(&asked.1)).count();
+    assert_eq!(asked, 16);
 }
 
 #[tokio::test]
@@ -302,6 +321,27 @@ async fn refusals_and_lies_are_told_apart_and_nothing_is_loaded() {
     let reason = trouble(&Slot::start(registry.origin(), toy.loader())).await;
     assert!(reason.contains("other bytes"), "{reason}");
 
+    // Nor is one read that is larger than a module may be, whatever its manifest says.
+    registry.put(&format!("blobs/sha256:{module}"), "application/wasm", vec![b'x'; (64 << 20) + 1]);
+    let reason = trouble(&Slot::start(registry.origin(), toy.loader())).await;
+    assert!(reason.contains("more than 67108864 bytes"), "{reason}");
+    registry.put(&format!("blobs/sha256:{module}"), "application/wasm", b"one".as_slice());
+
+    // A manifest of another module, in the place of the one that was named.
+    let path = |tag: &str| format!("manifests/{tag}");
+    registry.push("other", b"three");
+    let other = registry.has.lock().unwrap().answers[&path("other")].clone();
+    registry.put(&path(&format!("sha256:{digest}")), other.1, other.2);
+    let by_digest = origin(&format!("oci://127.0.0.1:{}/probe@sha256:{digest}", registry.port));
+    let reason = trouble(&Slot::start(by_digest, toy.loader())).await;
+    assert!(reason.contains("other bytes"), "{reason}");
+
+    // A token without end.
+    registry.set(|has| has.token = Some("x".repeat(70_000).leak()));
+    let reason = trouble(&Slot::start(registry.origin(), toy.loader())).await;
+    assert!(reason.contains("more than 65536 bytes"), "{reason}");
+    registry.set(|has| has.token = None);
+
     // A manifest without end is not read to its end.
     let huge = vec![b' '; (4 << 20) + 1];
     registry.put(&format!("manifests/sha256:{digest}"), "application/json", huge);
@@ -313,4 +353,35 @@ async fn refusals_and_lies_are_told_apart_and_nothing_is_loaded() {
     assert!(trouble(&slot).await.contains("`text/html`"), "{nonsense}");
     assert_eq!((text(&slot), toy.loaded().is_empty()), (None, true));
     until_true("it is asked again", || registry.has.lock().unwrap().asked.len() > 8).await;
+}
+
+#[tokio::test]
+async fn a_pointer_leads_to_an_image_and_demands_its_digest_and_signature() {
+    let registry = Registry::start().await;
+    let toy = Toy::default();
+    let image = registry.push("1", b"module one");
+    let said = Arc::new(Mutex::new(Digest::of(b"module two")));
+    let (wanted, port) = (Arc::clone(&said), registry.port);
+    let dns = Liar::start(move |question, _| {
+        let digest = *wanted.lock().expect("no panic");
+        let value = format!("source=oci://127.0.0.1:{port}/probe:1 sha256={digest}");
+        Lie::say(&answer_dns(question, &[RData::TXT(TXT::new(vec![value]))]))
+    })
+    .await;
+    let mut origin = origin(&format!("dns://{}/module.example.test", dns.address));
+    origin.trust = Trust::new(&[], &[KEY.to_owned()]).unwrap();
+    let slot = Slot::start(origin, toy.loader());
+    assert!(trouble(&slot).await.contains("it names"));
+    let is_blob = |asked: &(Instant, String, String)| asked.1.starts_with("blobs/");
+    assert!(!registry.has.lock().unwrap().asked.iter().any(is_blob), "what is not wanted is not pulled");
+
+    *said.lock().unwrap() = Digest::of(b"module one");
+    until(&slot, "a refusal", |slot| {
+        due(slot);
+        slot.refusal().is_some_and(|refusal| refusal.reason.contains("it is not signed"))
+    })
+    .await;
+    registry.refer(image, &[MINISIGN]);
+    due(&slot);
+    until_text(&slot, "module one").await;
 }

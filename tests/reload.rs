@@ -2,10 +2,16 @@
 //! wrong changes nothing.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::routing::get;
 use soloist::arbiter::tsig::{Algorithm, Key};
 use soloist_tests::agents::{Event, Fleet, eventually, scrape};
+use soloist_tests::calls::set_address;
 use soloist_tests::heartbeat;
 use soloist_tests::servers::{self, Kind, TestServer};
 
@@ -206,6 +212,11 @@ async fn what_changes_with_a_restart_only_is_named_and_all_else_is_taken() {
             .await;
     assert_eq!(said.text("places"), "[agent] grace");
     stage.more("finished", "two", 1).await;
+    // It goes on to be so, and is said again whenever something is taken.
+    stage.put(&text.replace("[job.two]", "[job.three]"));
+    stage.more("finished", "three", 1).await;
+    let said = stage.fleet.log().all(|event| event.kind() == "restart-needed");
+    assert_eq!(said.iter().map(|event| event.text("places")).collect::<Vec<_>>(), ["[agent] grace"; 2]);
     assert_eq!(stage.ids("one").len(), 1);
 }
 
@@ -248,6 +259,117 @@ async fn grants_settings_and_the_schedule_can_change() {
         stage.events("won", "two").iter().skip(before + 1).map(|event| event.number("round")).collect();
     assert!(rounds.iter().all(|round| round % 2 == 0), "{rounds:?}");
     assert_eq!(stage.ids("one").len(), 1);
+    stage.none_is_missing("one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_changes_the_zone_keeps_its_hands_off_the_records_of_the_jobs_of_the_moment() {
+    let grants = "[job.writer.grants]\ndns-update = [{ name = \"*.example.test\", types = [\"A\"] }]\n";
+    let writer = job("writer", "writer.wat", grants);
+    let stage = Stage::with(&job("one", "short.wat", "")).await;
+    std::fs::write(stage.fleet.path("writer.wat"), set_address("new.example.test")).unwrap();
+    stage.put(&stage.text(&writer));
+    assert_eq!(stage.more("ran", "writer", 1).await.text("outcome"), "ok");
+
+    // From here on, the name is a job's record.
+    stage.put(&stage.text(&(writer.clone() + &job("new", "short.wat", ""))));
+    stage.more("finished", "new", 1).await;
+    let ran = stage.more("ran", "writer", 2).await;
+    assert!(ran.text("reason").contains("`new.example.test` has the record of a job"), "{}", ran.said);
+
+    // And from here on, it is not.
+    stage.put(&stage.text(&writer));
+    eventually("it is removed", LONG, async || {
+        stage.fleet.log().first(|event| event.kind() == "removed" && event.text("job") == "new")
+    })
+    .await;
+    let ran = stage.more("ran", "writer", 2).await;
+    assert_eq!(ran.text("outcome"), "ok", "{}", ran.said);
+    assert_eq!(stage.ids("writer").len(), 1, "it was not touched itself");
+
+    // What every job goes by is exchanged: the account with it.
+    stage.put(&stage.text(&writer).replace("[arbiter]\n", "[arbiter]\nttl = 61\n"));
+    eventually("it is exchanged", LONG, async || (stage.ids("writer").len() == 2).then_some(())).await;
+    let ran = stage.more("ran", "writer", 2).await;
+    assert_eq!(ran.text("outcome"), "ok", "{}", ran.said);
+    stage.none_is_missing("writer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_record_moves_goes_on_there() {
+    let one = job("one", "short.wat", "");
+    let stage = Stage::with(&one).await;
+    stage.more("finished", "one", 1).await;
+    stage.put(&stage.text(&one.replace("one.example.test", "moved.example.test")));
+    eventually("it is exchanged", LONG, async || (stage.ids("one").len() == 2).then_some(())).await;
+    stage.more("finished", "one", 2).await;
+    let (_, record) = stage.fleet.read("moved.example.test").await;
+    assert_eq!(record.id, stage.ids("one")[1]);
+    let (_, before) = stage.fleet.read("one.example.test").await;
+    assert_eq!(before.id, stage.ids("one")[0]);
+}
+
+/// A server whose answers wait until they are let go, by path, and the paths that it was asked for.
+#[derive(Clone, Default)]
+struct Slow {
+    go: Arc<Mutex<BTreeMap<String, String>>>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Slow {
+    async fn start() -> (Self, String) {
+        let slow = Self::default();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}/", listener.local_addr().unwrap());
+        let router = Router::new().route("/{path}", get(Self::answer)).with_state(slow.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (slow, origin)
+    }
+
+    async fn answer(State(slow): State<Self>, Path(path): Path<String>) -> String {
+        slow.asked.lock().unwrap().push(path.clone());
+        loop {
+            if let Some(module) = slow.go.lock().unwrap().get(&path) {
+                return module.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn is_asked(&self, path: &str) {
+        let is_asked = || self.asked.lock().unwrap().iter().any(|asked| asked == path);
+        eventually("it is asked", LONG, async || is_asked().then_some(())).await;
+    }
+
+    fn let_go(&self, path: &str, module: &str) {
+        self.go.lock().unwrap().insert(path.to_owned(), module.to_owned());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_comes_late_is_not_taken_for_that_of_a_later_change() {
+    let (slow, origin) = Slow::start().await;
+    let stage = Stage::with(&job("one", "short.wat", "")).await;
+    let exchanged = async |times: usize| {
+        eventually("it is exchanged", LONG, async || (stage.ids("one").len() == times).then_some(())).await;
+    };
+    // The first change waits for its module; the second one goes before it, and the third one waits again.
+    stage.put(&stage.text(&job("one", &format!("{origin}first"), "")));
+    slow.is_asked("first").await;
+    stage.put(&stage.text(&job("one", "other.wat", "")));
+    exchanged(2).await;
+    stage.put(&stage.text(&job("one", &format!("{origin}third"), "")));
+    slow.is_asked("third").await;
+
+    let loaded = stage.events("swapped", "one").len();
+    slow.let_go("first", &heartbeat::saying("the first"));
+    eventually("it is loaded", LONG, async || (stage.events("swapped", "one").len() > loaded).then_some(())).await;
+    stage.more("finished", "one", 2).await;
+    assert_eq!(stage.ids("one").len(), 2, "nobody wants it any more");
+    slow.let_go("third", &heartbeat::saying("the third"));
+    exchanged(3).await;
+    assert_eq!(stage.more("ran", "one", 2).await.text("summary"), "the third");
+    assert_eq!(stage.ids("one").len(), 3);
     stage.none_is_missing("one");
 }
 

@@ -138,9 +138,15 @@ async fn endless_recursion_is_a_trap() {
             "(func $deeper (param i64) (call $deeper (i64.add (local.get 0) (i64.const 1)))) (func (export \"run\")",
         )
         .replace(";; begin", "(call $deeper (i64.const 0)) ;; begin");
-    let report = run_wat(&recursion).await;
+    LazyLock::force(&LOGGED);
+    let report = run_with(&recursion, "", Request { job: "deep".to_owned(), ..request() }).await;
     assert_eq!(report.outcome, Outcome::Trap);
     assert!(report.message.contains("call stack exhausted"), "{}", report.message);
+    // The innermost functions only, and some more of them in the log.
+    assert_eq!(report.message.matches("`deeper`").count(), 3, "{}", report.message);
+    let lines = logged("deep");
+    let named = lines.iter().filter(|line| line.contains(": deeper, in ")).count();
+    assert!((4..=32).contains(&named) && lines[0].contains("backtrace"), "{lines:#?}");
 }
 
 #[tokio::test]

@@ -91,6 +91,9 @@ async fn file(State(files): State<Files>, Path(name): Path<String>, headers: axu
     let Some(text) = files.0.lock().expect("no panic").get(&name).cloned() else {
         return StatusCode::NOT_FOUND.into_response();
     };
+    if text == "fail" {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     let etag = format!("\"{}\"", Digest::of(text.as_bytes()).short());
     if headers.get("if-none-match").is_some_and(|seen| seen.as_bytes() == etag.as_bytes()) {
         return StatusCode::NOT_MODIFIED.into_response();
@@ -113,13 +116,34 @@ async fn a_url_needs_a_signature_and_a_race_between_the_two_is_no_refusal() {
     let address = listener.local_addr().unwrap();
     let router = Router::new().route("/{name}", get(file)).with_state(files.clone());
     tokio::spawn(async move { axum::serve(listener, router).await });
-    files.put("a.wasm", "one");
+    files.put("a.wasm", "none");
     let toy = Toy::default();
     let slot = Slot::start(trusting(&[&ours, &second], &format!("http://{address}/a.wasm?token=t")), toy.loader());
     until_refused(&slot, "it is not signed").await;
+    // What cannot be had is not said to be missing, and what is no signature is not read to its end.
+    let refusals = slot.counters().refusals;
+    for (text, reason) in [("fail".to_owned(), "503"), ("x".repeat(9000), "so is no signature")] {
+        files.put("a.wasm.minisig", &text);
+        until(&slot, reason, |slot| {
+            slot.refresh_before(SystemTime::now() + Duration::from_millis(20));
+            slot.trouble().is_some_and(|trouble| trouble.reason.to_string().contains(reason))
+        })
+        .await;
+    }
+    assert_eq!(slot.counters().refusals, refusals);
+    // Another one, with its signature, in the place of the one that never got any.
     files.put("a.wasm.minisig", &second.sign(b"one").unwrap());
+    files.put("a.wasm", "one");
     until_text(&slot, "one").await;
     assert_eq!(slot.refusal(), None);
+
+    // A module that stays costs no question for its signature.
+    let asked = files.1.lock().unwrap().len();
+    for round in 1..=2 {
+        slot.refresh_before(SystemTime::now() + Duration::from_millis(20));
+        soloist_tests::toy::until_true("it was asked for", || files.1.lock().unwrap().len() >= asked + round).await;
+    }
+    assert_eq!(files.1.lock().unwrap()[asked..], ["a.wasm", "a.wasm"]);
 
     let refusals = slot.counters().refusals;
     for text in ["two", "three"] {

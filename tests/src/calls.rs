@@ -66,6 +66,40 @@ pub fn failure(from: &str, length: &str) -> String {
     )
 }
 
+/// Changes of RRsets.
+pub const UPDATE: Import = Import {
+    interface: "soloist:job/dns-update@0.1.0",
+    text: r#"(type $set-type (record (field "name" string) (field "rtype" string) (field "ttl" u32)
+               (field "data" (list string))))
+             (export "rrset" (type $set (eq $set-type)))
+             (type $error-type (variant (case "denied" string) (case "invalid" string) (case "refused" string)
+               (case "unavailable" string)))
+             (export "error" (type $error (eq $error-type)))
+             (export "replace" (func (param "rrsets" (list $set)) (result (result (error $error)))))"#,
+    functions: &[("replace", "(param i32 i32 i32)")],
+};
+
+/// A job that gives `name` the address 192.0.2.7 for 300 seconds; its summary is the name, or it fails with what was said.
+pub fn set_address(name: &str) -> String {
+    let length = name.len();
+    // One RRset at 600: name, type, TTL and a list of one text, which stands at 640.
+    let body = format!(
+        "(i32.store (i32.const 600) (i32.const 512)) (i32.store (i32.const 604) (i32.const {length}))
+         (i32.store (i32.const 608) (i32.const {rtype})) (i32.store (i32.const 612) (i32.const 1))
+         (i32.store (i32.const 616) (i32.const 300))
+         (i32.store (i32.const 620) (i32.const 640)) (i32.store (i32.const 624) (i32.const 1))
+         (i32.store (i32.const 640) (i32.const {address})) (i32.store (i32.const 644) (i32.const 9))
+         (call $replace (i32.const 600) (i32.const 1) (i32.const 32))
+         (if (result i32) (i32.load8_u (i32.const 32))
+           (then {}) (else {}))",
+        failure("(i32.load (i32.const 40))", "(i32.load (i32.const 44))"),
+        summary("(i32.const 512)", &format!("(i32.const {length})")),
+        rtype = 512 + length,
+        address = 513 + length,
+    );
+    component(&[UPDATE], &format!("{name}A192.0.2.7"), &body)
+}
+
 /// Memory and an allocator that never frees. It comes first, so that host functions can be lowered onto it.
 const LIBC: &str = r#"(core module $libc
   (memory (export "memory") 1)

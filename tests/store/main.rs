@@ -6,8 +6,10 @@ mod disk;
 mod stage;
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -15,7 +17,7 @@ use axum::routing::get;
 use rustix::process::{Pid, Signal, kill_process};
 use soloist::runtime::Engine;
 use soloist_tests::agents::{Event, eventually, now_ms, until_ms};
-use soloist_tests::binary::compiler_of;
+use soloist_tests::binary::{compiler_of, soloist};
 use soloist_tests::guest::{slow_to_compile, wat};
 use tokio::net::TcpListener;
 
@@ -105,6 +107,15 @@ async fn a_compiler_that_is_killed_is_a_refusal_and_one_whose_agent_is_killed_en
     eventually("it has made itself nice", LONG, async || (nice(compiler) == Some(10)).then_some(())).await;
     let environment = fs::read(format!("/proc/{compiler}/environ")).expect("it still works");
     assert!(environment.is_empty(), "{}", String::from_utf8_lossy(&environment));
+    // By default a gigabyte, two minutes, and no core: that would be a file of a gigabyte.
+    let limits = fs::read_to_string(format!("/proc/{compiler}/limits")).expect("it still works");
+    for (name, soft, hard) in
+        [("Max data size", 1 << 30, 1 << 30), ("Max cpu time", 120, 122), ("Max core file size", 0, 0)]
+    {
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
+        let told: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        assert_eq!(told, [soft, hard], "{name}");
+    }
     kill_process(Pid::from_raw(compiler).expect("an id"), Signal::KILL).expect("it still works");
     let refused = stage.refused("alto").await;
     assert!(refused.text("reason").contains("it was killed"), "{}", refused.said);
@@ -116,6 +127,25 @@ async fn a_compiler_that_is_killed_is_a_refusal_and_one_whose_agent_is_killed_en
     stage.fleet.kill("alto");
     let is_gone = || !Path::new(&format!("/proc/{compiler}/cmdline")).exists() || is_ended(compiler);
     eventually("the compiler ends with its agent", Duration::from_secs(30), async || is_gone().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_compiler_ends_with_its_parents_end_of_the_pipe_and_not_with_its_work() {
+    let mut compiler = Command::new(soloist())
+        .args(["compile", "--memory", "17179869184", "--seconds", "600"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    let pid = i32::try_from(compiler.id()).expect("an id");
+    let mut stdin = compiler.stdin.take().expect("it is piped");
+    let module = slow_to_compile(8000, 1000);
+    stdin.write_all(&(module.len() as u64).to_le_bytes()).expect("it reads");
+    stdin.write_all(module.as_bytes()).expect("it reads");
+    eventually("it compiles", LONG, async || (ticks(pid) > Some(50)).then_some(())).await;
+    drop(stdin);
+    let status = eventually("it ends", LONG, async || compiler.try_wait().expect("it is ours")).await;
+    assert_eq!(status.code(), Some(1), "0 would be with its work done");
 }
 
 /// A server of one module, until it is dropped.
@@ -172,6 +202,10 @@ async fn an_agent_that_starts_at_a_bad_module_keeps_to_the_last_good_one() {
     stage.fleet.start_all(&["bass"]).await;
     assert_eq!(stage.runs("bass").await.text("summary"), "all is well");
     assert!(stage.refused("bass").await.text("reason").contains("it is an HTML page"));
+    // What was refused has not taken its place.
+    stage.fleet.kill("bass");
+    stage.fleet.start_all(&["cello"]).await;
+    assert_eq!(stage.runs("cello").await.text("summary"), "all is well");
 }
 
 /// The check of what a cold JavaScript module costs: nothing. It is as large as modules get, and its compiler takes many seconds.
@@ -206,6 +240,12 @@ async fn a_cold_javascript_module_that_arrives_a_second_before_a_round_delays_no
     assert!(late.is_empty(), "late by {late:?} ms");
     let ran = stage.said("alto", |event| event.kind() == "ran" && event.at_ms < swapped.at_ms);
     assert!(ran.iter().all(|event| event.text("summary") == "all is well"), "on the old one: {ran:?}");
+}
+
+/// How long a process has had a processor, in ticks of 10 ms.
+fn ticks(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit(')').next()?.split_whitespace().nth(11)?.parse().ok()
 }
 
 /// Whether a process has ended, and waits for its parent to notice.

@@ -49,6 +49,8 @@ pub(super) struct Supervisor {
     /// The modules of jobs that changed, while they are made: with the job's name and turn.
     ready: JoinSet<(String, u64, Slot<Prepared>)>,
     running: HashMap<String, Running>,
+    /// How often a job changed, whichever: no two changes have the same turn.
+    turns: u64,
     stop: Stop,
     orderly: bool,
 }
@@ -57,7 +59,7 @@ pub(super) struct Supervisor {
 struct Running {
     task: AbortHandle,
     stop: watch::Sender<Stop>,
-    /// How often the job changed, since this driver began.
+    /// The last change of the job since this driver began; 0 where there was none.
     turn: u64,
     /// What the driver after this one begins with.
     next: Option<Slot<Prepared>>,
@@ -83,6 +85,7 @@ impl Supervisor {
             drivers: JoinSet::new(),
             ready: JoinSet::new(),
             running: HashMap::new(),
+            turns: 0,
             stop: Stop::No,
             orderly: true,
         }
@@ -248,14 +251,16 @@ impl Supervisor {
     /// A job that is no more: its driver is to end.
     fn retire(&mut self, name: &str) {
         let Some(running) = self.running.get_mut(name) else { return };
-        (running.turn, running.next) = (running.turn + 1, None);
+        self.turns += 1;
+        (running.turn, running.next) = (self.turns, None);
         running.stop.send_replace(Stop::Retire);
     }
 
     /// A job that changed: its driver is to end when its next one has a module, or none that can be had.
     fn prepare(&mut self, name: &str) {
         let (Ok(job), Some(running)) = (self.config.job(name).cloned(), self.running.get_mut(name)) else { return };
-        (running.turn, running.next) = (running.turn + 1, None);
+        self.turns += 1;
+        (running.turn, running.next) = (self.turns, None);
         let (name, turn) = (name.to_owned(), running.turn);
         let Some(slot) = self.slot(&job) else { return };
         self.ready.spawn(async move {

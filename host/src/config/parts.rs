@@ -191,6 +191,26 @@ mod tests {
     }
 
     #[test]
+    fn what_stands_in_a_list_is_a_change_and_the_order_of_keys_is_none() {
+        let job = |grants: &str| parts(&format!("[job.one]\nrecord = \"a\"\n[job.one.grants]\n{grants}"));
+        let old = job("http = [\"https://a.example\"]\nslack = []");
+        assert!(old.has_same(&job("slack = []\nhttp = [\"https://a.example\"]"), "one"));
+        assert!(!old.has_same(&job("http = [\"https://b.example\"]\nslack = []"), "one"));
+        assert!(!old.has_same(&job("http = []\nslack = [\"https://a.example\"]"), "one"));
+    }
+
+    #[test]
+    fn a_rotated_secret_is_a_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = |content: &str| {
+            std::fs::write(dir.path().join("token"), content).unwrap();
+            Parts::of("[secrets.token]\nfile = \"token\"\n", dir.path())
+        };
+        assert!(secret("a").shares_with(&secret("a")));
+        assert!(!secret("a").shares_with(&secret("b")));
+    }
+
+    #[test]
     fn what_is_shared_is_a_change_of_those_that_use_it() {
         const JOBS: &str = "[job.plain]\nmodule = \"a.wasm\"\n[job.url]\nmodule = \"https://example.com/a.wasm\"\n\
                             [job.post]\nmodule = \"a.wasm\"\n[job.post.grants]\nslack = [\"#ops\"]\n\

@@ -208,8 +208,7 @@ pub(super) async fn follow(mut seeker: Seeker, mailbox: Arc<Mailbox>, mut dues: 
             Err(Failure::Unavailable(reason, retry_after)) => {
                 mailbox.put(Err(reason));
                 (failures, doubts) = (failures.saturating_add(1), 0);
-                let asked_for = retry_after.unwrap_or_default().min(MAX_RETRY_AFTER);
-                tokio::time::sleep_until(start + backoff(failures).max(asked_for)).await;
+                tokio::time::sleep_until(start + pause(failures, retry_after)).await;
             }
             Err(Failure::Senseless(reason)) => {
                 mailbox.put(Err(reason));
@@ -240,6 +239,11 @@ async fn wait_in_doubt(dues: &mut watch::Receiver<Option<Due>>, told: Option<Due
 /// The time between the start of a question that failed, this many in a row, and the next one.
 fn backoff(failures: u32) -> Duration {
     PACE.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(MAX_BACKOFF)
+}
+
+/// [`backoff`], or as long as the server wants to be left alone, but not for ever.
+fn pause(failures: u32, retry_after: Option<Duration>) -> Duration {
+    backoff(failures).max(retry_after.unwrap_or_default().min(MAX_RETRY_AFTER))
 }
 
 /// Waits until it is time to ask for the round that was told last, unless that one was answered already.
@@ -286,5 +290,9 @@ mod tests {
         let waits: Vec<u64> = (1..=8).map(|failures| backoff(failures).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(backoff(u32::MAX), MAX_BACKOFF);
+        assert_eq!(pause(1, None), PACE);
+        assert_eq!(pause(1, Some(Duration::from_secs(30))), Duration::from_secs(30));
+        assert_eq!(pause(6, Some(Duration::from_secs(2))), Duration::from_secs(32));
+        assert_eq!(pause(1, Some(Duration::MAX)), MAX_RETRY_AFTER);
     }
 }

@@ -58,6 +58,7 @@ mod tests {
 
     use super::*;
     use crate::module::DEFAULT_SIZE;
+    use crate::module::trust::tests::{GOOD, KEY, MODULE};
 
     #[test]
     fn what_was_kept_is_trusted_by_the_rules_of_today() {
@@ -77,5 +78,18 @@ mod tests {
         assert!(kept(pinned("another")).recall().is_err());
         let elsewhere = Source::parse("https://example.com/a.wasm", Path::new("/")).unwrap();
         assert!(Kept::new(keep.clone(), &elsewhere, Trust::default()).recall().unwrap().is_none());
+    }
+
+    #[test]
+    fn what_was_signed_is_kept_with_its_signature() {
+        let home = tempfile::tempdir().unwrap();
+        let keep = Keep { store: Store::open(home.path(), DEFAULT_SIZE).unwrap(), job: "canary".to_owned() };
+        let source = Source::parse("https://example.com/a.wasm", Path::new("/")).unwrap();
+        let trust = Trust::new(&[], &[KEY.to_owned()]).unwrap();
+        let module = trust.check(MODULE.into(), &[GOOD.to_owned()]).unwrap();
+        let _held = keep.store.keep_module(module.digest(), MODULE);
+        let kept = Kept::new(keep, &source, trust);
+        kept.remember(&module);
+        assert_eq!(kept.recall().unwrap().unwrap().comment(), Some("release 1"));
     }
 }

@@ -307,4 +307,4 @@ impl TrustError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

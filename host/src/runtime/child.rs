@@ -97,9 +97,9 @@ fn listen(mut child: Child, limits: CompileLimits, bytes: &[u8]) -> Heard {
             let _ = child.kill();
         }
         let output = Bytes::from(output.join().unwrap_or_default());
-        // Closes its stdin, at the latest now.
-        drop(given.join());
+        // Before its stdin is given up: one that has closed its stdout may neither read nor end.
         let status = end(&mut child);
+        drop(given.join());
         let said = String::from_utf8_lossy(&said.join().unwrap_or_default()).into_owned();
         Heard { output, said, status, out_of_time }
     })
@@ -274,7 +274,58 @@ mod tests {
             fails("echo memory allocation of 4096 bytes failed >&2; kill -ABRT $$", limits),
             LoadError::CompilerMemory(limits.memory)
         );
+        // As the dynamic linker and Rust's threads say it.
+        let refused = "echo 'Cannot allocate memory (os error 12)' >&2; exit 101";
+        assert_eq!(fails(refused, limits), LoadError::CompilerMemory(limits.memory));
         assert_eq!(fails("kill -XCPU $$", limits), LoadError::CompilerTime(limits.time));
+        // One that has nothing more to say, and stays.
+        assert!(crash("exec >&- 2>&-; exec sleep 600").starts_with("it was killed"));
+    }
+
+    #[test]
+    fn a_compiler_that_only_waits_its_turn_is_waited_for() {
+        let limits = CompileLimits { time: Duration::from_secs(2), ..CompileLimits::default() };
+        assert!(matches!(fails("sleep 3; exit 3", limits), LoadError::CompilerCrash(_)));
+    }
+
+    #[test]
+    fn a_compiler_that_cannot_be_started_for_a_moment_is_started_then() {
+        let home = tempfile::tempdir().unwrap();
+        let path = program(&home, "echo here >&2; exit 3");
+        // Text file busy.
+        let busy = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let compiling = std::thread::spawn(move || compile(&path, CompileLimits::default(), b""));
+        std::thread::sleep(Duration::from_millis(200));
+        drop(busy);
+        let error = compiling.join().unwrap().unwrap_err();
+        assert_eq!(error, LoadError::CompilerCrash("it exited with 3, and said: here".to_owned()));
+    }
+
+    #[test]
+    fn what_a_compiler_says_is_read_to_its_end_and_kept_up_to_a_limit() {
+        let limits = CompileLimits::default();
+        assert_eq!(
+            fails("pwd >&2; exit 3", limits),
+            LoadError::CompilerCrash("it exited with 3, and said: /".to_owned())
+        );
+        let LoadError::CompilerCrash(said) = fails("yes early | head -c 300000 >&2; echo late >&2; exit 3", limits)
+        else {
+            panic!("it is no compiler")
+        };
+        assert!(said.contains("it exited with 3, and said: ear"), "{said}");
+
+        let mut pipe: &[u8] = b"four and more";
+        assert_eq!(take(Some(&mut pipe), 4), b"four");
+        assert!(pipe.is_empty(), "whoever writes it is not to wait");
+    }
+
+    #[test]
+    fn what_is_read_is_a_whole_module_that_is_not_too_large() {
+        let read = |length: u64, module: &[u8]| read_module(&mut [&length.to_le_bytes(), module].concat().as_slice());
+        assert_eq!(read(4, b"four").unwrap(), b"four");
+        assert_eq!(read(4, b"four and more").unwrap(), b"four");
+        assert_eq!(read(5, b"four").unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(read(MAX_MODULE_BYTES + 1, b"four").unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 
     #[test]

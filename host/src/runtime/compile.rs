@@ -83,3 +83,23 @@ fn line(head: &Head) -> Vec<u8> {
     line.push(b'\n');
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_configuration_is_another_target() {
+        let usual = wasmtime::Engine::default();
+        let other = wasmtime::Engine::new(wasmtime::Config::new().epoch_interruption(true)).unwrap();
+        assert_eq!(target(&usual), target(&wasmtime::Engine::default()));
+        assert_ne!(target(&usual), target(&other));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_read() {
+        let refusal = |blanks: usize| [vec![b' '; blanks], refusal(LoadError::Nested)].concat().into();
+        assert!(matches!(Compiled::read(&refusal(10)), Some(Err(LoadError::Nested))));
+        assert!(Compiled::read(&refusal(MAX_HEAD)).is_none());
+    }
+}

@@ -115,3 +115,55 @@ fn kept(store: &Store, engine: &Engine, digest: Digest, bytes: &[u8], target: &s
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// These bytes, as if they were the code of a module.
+    fn sealed(bytes: &[u8]) -> Vec<u8> {
+        let kind = r#"{"form":"Component","world":"Job","text":true}"#;
+        [format!("{{\"Compiled\":{{\"kind\":{kind},\"bytes\":{}}}}}\n", bytes.len()).as_bytes(), bytes].concat()
+    }
+
+    #[test]
+    fn a_module_is_in_the_store_as_long_as_it_is_in_use_and_what_cannot_be_used_is_made_anew() {
+        let home = tempfile::tempdir().unwrap();
+        // What is not in use has no room.
+        let store = Store::open(home.path(), 1).unwrap();
+        let compiler = Compiler::here().with_store(Some(store.clone()));
+        let engine = Engine::new().unwrap();
+        let text = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/wat/ok.wat")).unwrap();
+        let (digest, bytes) = (Digest::of(&text), Bytes::from(text));
+        let target = compile::target(engine.wasmtime());
+        let is_kept = || {
+            // What is new makes room for itself.
+            let another = rand::random::<[u8; 16]>();
+            drop(store.keep_module(Digest::of(&another), &another));
+            store.module(digest).is_some() && store.compiled(digest, &target).is_some()
+        };
+        let first = compiler.load(&engine, digest, &bytes).unwrap();
+        assert!(is_kept(), "it was compiled");
+        let second = compiler.load(&engine, digest, &bytes).unwrap();
+        drop(first);
+        assert!(is_kept(), "it was compiled before");
+
+        // Sealed by us, and of no use: no code at all, and none of this engine.
+        for parts in [b"nonsense".as_slice(), &sealed(&bytes)] {
+            store.keep_compiled(digest, &target, &[parts]);
+            assert!(kept(&store, &engine, digest, &bytes, &target).is_none());
+            assert!(store.compiled(digest, &target).is_none(), "it is removed");
+        }
+        drop(compiler.load(&engine, digest, &bytes).unwrap());
+        assert!(kept(&store, &engine, digest, &bytes, &target).is_some());
+        drop(second);
+        assert!(!is_kept(), "nobody uses it");
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_compiled() {
+        let bytes = Bytes::from(vec![b' '; usize::try_from(crate::module::MAX_MODULE_BYTES).unwrap() + 1]);
+        let error = Compiler::here().load(&Engine::new().unwrap(), Digest::of(b""), &bytes).unwrap_err();
+        assert_eq!(error, LoadError::TooLarge(crate::module::MAX_MODULE_BYTES + 1));
+    }
+}

@@ -15,6 +15,7 @@ use super::error::LoadError;
 use super::interface::Interface;
 use super::kind::{Form, Kind, World};
 use super::load::one_line;
+use super::log::clean;
 use super::recognise;
 
 /// How deep components may be nested. Tools make three levels.
@@ -30,8 +31,12 @@ const COMPONENT: &[u8] = &[13, 0, 1, 0];
 /// The interface that a command exports; any 0.2 fits.
 pub(super) const COMMAND: &str = "wasi:cli/run@0.2.12";
 
-/// Names that are listed in an error, at most.
+/// Names that are listed in an error, at most, and the longest that one of them is shown, in bytes.
 const LISTED: usize = 20;
+const NAME: usize = 160;
+
+/// The longest part of the text parser's error, in bytes.
+const REASON: usize = 512;
 
 /// The component in the bytes, whatever they are. The bytes are read here, and code in them is not validated yet.
 pub(super) fn component(bytes: &[u8]) -> Result<(Cow<'_, [u8]>, Kind), LoadError> {
@@ -78,7 +83,12 @@ fn world(component: &[u8]) -> Result<World, LoadError> {
     if survey.is_wit_package {
         return Err(LoadError::WitPackage);
     }
-    Err(LoadError::NoRun { exports: survey.exports.into_iter().take(LISTED).collect() })
+    Err(LoadError::NoRun { exports: listed(survey.exports) })
+}
+
+/// Names that somebody else chose, as they are listed in an error.
+fn listed(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    names.into_iter().take(LISTED).map(|name| clean(&name, NAME)).collect()
 }
 
 /// What can be seen of a component without understanding it.
@@ -193,19 +203,20 @@ impl CoreModule {
     /// What it lacks to be a module.
     fn lacking(self) -> LoadError {
         let preview1 = self.imports_preview1();
-        let others = self.imports.into_iter().filter(|from| from != PREVIEW1).take(LISTED).collect();
+        let others = listed(self.imports.into_iter().filter(|from| from != PREVIEW1));
         LoadError::CoreModule { preview1, start: self.has_start, others }
     }
 }
 
 /// The error of the text parser on one line: `expected …, at line 3, column 7`.
 fn place_in_text(error: &str) -> String {
-    let reason = error.lines().next().unwrap_or_default();
+    // It may repeat what it does not understand.
+    let reason = clean(error.lines().next().unwrap_or_default(), REASON);
     let place =
         error.lines().find_map(|line| line.trim().strip_prefix("--> <anon>:")).and_then(|at| at.split_once(':'));
     match place {
         Some((line, column)) => format!("{reason}, at line {line}, column {column}"),
-        None => reason.to_owned(),
+        None => reason,
     }
 }
 

@@ -72,8 +72,14 @@ mod tests {
 
     #[test]
     fn what_is_found_where_a_module_was_expected_is_named() {
+        let mut tar = [0; 512];
+        tar[257..262].copy_from_slice(b"ustar");
         for (bytes, what) in [
             (b"".as_slice(), "empty"),
+            (&tar, "a tar archive"),
+            (b"\xef\xbb\xbf {\"error\": 404}", "JSON"),
+            (b"\xfd7zXZ\0", "compressed by xz"),
+            (b"RWQf6LRCGA9i53", "a minisign key or signature"),
             (b"  \n", "nothing but white space"),
             (&[0; 64], "nothing but zeros"),
             (b"<!DOCTYPE html><title>404", "an HTML page"),

@@ -192,6 +192,20 @@ mod tests {
     }
 
     #[test]
+    fn an_error_of_the_engine_is_told_by_what_caused_it() {
+        let end = |error: wasmtime::Error, starting| End::from_error(error.context("error while executing"), starting);
+        let trap = || wasmtime::Error::new(Trap::UnreachableCodeReached);
+        assert!(matches!(end(I32Exit(2).into(), false), End::Exit(2)));
+        assert!(matches!(end(I32Exit(2).into(), true), End::Exit(2)));
+        assert!(matches!(end(LeaseLost.into(), false), End::Stopped(Stop::LeaseLost)));
+        assert!(matches!(end(Stop::Deadline.into(), true), End::Stopped(Stop::Deadline)));
+        assert!(matches!(end(Flood(7).into(), false), End::Flood(7)));
+        assert!(matches!(end(trap(), true), End::Trapped(_)), "its own start function may trap");
+        assert!(matches!(end(wasmtime::Error::msg("no memory"), true), End::NotStarted(_)));
+        assert!(matches!(end(wasmtime::Error::msg("of the host"), false), End::Trapped(_)));
+    }
+
+    #[test]
     fn a_summary_after_refused_memory_is_still_fine() {
         let end = End::Summary("managed with less".to_owned());
         assert_eq!(verdict(end, true, &Limits::default(), "").0, Outcome::Ok);

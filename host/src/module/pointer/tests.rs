@@ -1,3 +1,10 @@
+use std::net::Ipv4Addr;
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::rdata::TXT;
+use hickory_proto::rr::{RData, Record};
+use tokio::net::UdpSocket;
+
 use super::*;
 
 #[test]
@@ -51,4 +58,41 @@ fn a_value_that_points_nowhere_is_refused_and_says_why() {
         assert!(error.contains(reason), "{value}: {error}");
     }
     assert_eq!(Pointed::parse(b"\xff").unwrap_err(), "it is no text");
+}
+
+/// A server that says this of every name, for the zone or from its cache, until the test ends.
+async fn says(text: &'static str, authoritative: bool) -> Server {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let addr = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut question = [0; 4096];
+        while let Ok((length, from)) = socket.recv_from(&mut question).await {
+            let mut answer = Message::from_vec(&question[..length]).unwrap().into_response();
+            answer.metadata.authoritative = authoritative;
+            let name = answer.queries[0].name().clone();
+            answer.add_answer(Record::from_rdata(name, 60, RData::TXT(TXT::new(vec![text.to_owned()]))));
+            socket.send_to(&answer.to_vec().unwrap(), from).await.unwrap();
+        }
+    });
+    Server { name: None, addr }
+}
+
+#[tokio::test]
+async fn all_servers_of_a_zone_must_say_the_same_and_of_their_own() {
+    let name = Name::from_ascii("module.example.com.").unwrap();
+    let (one, same, other, cached) =
+        (says("one", true).await, says("one", true).await, says("two", true).await, says("one", false).await);
+    let asked = async |servers: &[&Server]| {
+        at_all(&name, &servers.iter().map(|&server| server.clone()).collect::<Vec<_>>()).await
+    };
+    assert_eq!(asked(&[&one, &same]).await, Ok(vec![b"one".to_vec()]));
+    for servers in [[&one, &other], [&other, &one]] {
+        let error = asked(&servers).await.unwrap_err();
+        assert!(error.contains("has not reached all servers"), "{error}");
+    }
+    // One that does not speak for the zone is as good as one that does not answer.
+    assert_eq!(asked(&[&cached, &one]).await, Ok(vec![b"one".to_vec()]));
+    let error = asked(&[&cached]).await.unwrap_err();
+    assert!(error.contains("from a cache"), "{error}");
+    assert!(asked(&[]).await.is_err());
 }

@@ -6,11 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::entry;
+
 /// A file that was begun and not finished for so long is left over from a process that ended.
 const LEFT_OVER: Duration = Duration::from_hours(1);
 
 /// The most jobs whose last good module is remembered: the oldest go first.
-const MAX_LAST: usize = 4096;
+pub(super) const MAX_LAST: usize = 4096;
 
 /// Digits of a digest, with which the names of all entries of a module begin.
 const DIGITS: usize = 64;
@@ -50,14 +52,18 @@ pub(super) fn evict(root: &Path, size: u64) -> io::Result<()> {
 /// Removes an entry, unless its module is in use by any process.
 fn remove(root: &Path, path: &Path) -> bool {
     let digest = path.file_name().and_then(OsStr::to_str).and_then(|name| name.get(..DIGITS)).unwrap_or_default();
-    let module = File::open(root.join("modules").join(format!("{digest}.wasm")));
-    if let Ok(module) = &module
-        && let Err(TryLockError::WouldBlock) = module.try_lock()
-    {
+    let place = root.join("modules").join(format!("{digest}.wasm"));
+    let module = File::open(&place);
+    if module.as_ref().is_ok_and(|module| !is_free(module, &place)) {
         return false;
     }
     // The lock is held meanwhile: who opened the module before finds it removed when it gets its own lock.
     fs::remove_file(path).is_ok()
+}
+
+/// Locks a module that was opened; false where it is in use, or is not what stands there any more: that one may be in use.
+pub(super) fn is_free(module: &File, place: &Path) -> bool {
+    !matches!(module.try_lock(), Err(TryLockError::WouldBlock)) && entry::is_same(module, place)
 }
 
 fn list(folder: &Path) -> io::Result<Vec<Entry>> {

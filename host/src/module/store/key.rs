@@ -101,14 +101,14 @@ fn read(path: &Path) -> io::Result<Option<Key>> {
 }
 
 #[cfg(unix)]
-fn is_private(path: &Path) -> io::Result<bool> {
+pub(super) fn is_private(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     let found = fs::metadata(path)?;
     Ok(found.permissions().mode().trailing_zeros() >= 6 && found.uid() == rustix::process::geteuid().as_raw())
 }
 
 #[cfg(not(unix))]
-fn is_private(_: &Path) -> io::Result<bool> {
+pub(super) fn is_private(_: &Path) -> io::Result<bool> {
     Ok(true)
 }
 

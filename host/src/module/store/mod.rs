@@ -19,7 +19,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
@@ -39,6 +39,10 @@ pub const MAX_CODE_BYTES: u64 = 1 << 30;
 
 /// How often a module is looked for again that another process has just replaced by its equal.
 const HOLD_ATTEMPTS: u32 = 32;
+
+/// How long, and how often, it is waited for a process that removes a module: it takes microseconds, unless that process is stopped.
+const HOLD_PATIENCE: Duration = Duration::from_secs(5);
+const HOLD_PAUSE: Duration = Duration::from_millis(2);
 
 /// A store. Clones share it.
 #[derive(Debug, Clone)]
@@ -126,10 +130,14 @@ impl Store {
         let path = self.module_path(digest);
         for _ in 0..HOLD_ATTEMPTS {
             let file = File::open(&path).ok()?;
-            // Refused while another process is about to remove it.
             // A file system without locks is no hindrance: it can be removed, and is written again when it is needed.
-            if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
-                return None;
+            let begun = Instant::now();
+            while matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
+                // Another process is about to remove it: what were written in its place now would be removed instead.
+                if begun.elapsed() > HOLD_PATIENCE {
+                    return None;
+                }
+                std::thread::sleep(HOLD_PAUSE);
             }
             // Removed or replaced between opening and locking: what is locked is no longer what stands there.
             if entry::is_same(&file, &path) {

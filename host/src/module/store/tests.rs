@@ -18,6 +18,16 @@ fn files(store: &Store, folder: &str) -> Vec<PathBuf> {
     fs::read_dir(store.path().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect()
 }
 
+fn last(source: &str, module: &[u8]) -> Last {
+    Last {
+        job: "canary".to_owned(),
+        source: source.to_owned(),
+        digest: Digest::of(module).to_string(),
+        signature: Some("signed".to_owned()),
+        when: SystemTime::UNIX_EPOCH,
+    }
+}
+
 #[test]
 fn what_is_kept_is_there_for_the_next_process() {
     let (_home, store) = store();
@@ -74,6 +84,36 @@ fn damaged_and_forged_entries_are_removed() {
 }
 
 #[test]
+fn an_entry_that_was_moved_to_another_place_is_not_taken() {
+    let (_home, store) = store();
+    let digest = Digest::of(b"module");
+    store.keep_compiled(digest, TARGET, &[b"code"]);
+    let there = store.compiled_path(digest, "fedcba9876543210");
+    fs::copy(store.compiled_path(digest, TARGET), &there).unwrap();
+    assert_eq!(store.compiled(digest, "fedcba9876543210"), None, "code for another engine");
+    assert!(!there.exists());
+
+    let last = last("https://example.com/a.wasm", b"module");
+    store.set_last("canary", "a", &last);
+    let note = files(&store, "last").remove(0);
+    store.set_last("other", "a", &last);
+    let other = files(&store, "last").into_iter().find(|path| *path != note).unwrap();
+    fs::copy(&note, &other).unwrap();
+    assert_eq!(store.last("other", "a"), None, "the note of another job");
+    assert_eq!(store.last("canary", "a"), Some(last));
+}
+
+#[test]
+fn a_module_that_was_cut_off_is_written_again() {
+    let (_home, store) = store();
+    let digest = Digest::of(b"module");
+    drop(store.keep_module(digest, b"module"));
+    fs::write(store.module_path(digest), b"mod").unwrap();
+    assert!(store.keep_module(digest, b"module").is_some());
+    assert_eq!(store.module(digest).as_deref(), Some(b"module".as_slice()));
+}
+
+#[test]
 fn another_stores_code_is_not_taken() {
     let (_home, store) = store();
     let (_elsewhere, other) = self::store();
@@ -96,6 +136,164 @@ fn a_key_that_others_may_read_is_replaced() {
     let next = Store::open(store.path(), DEFAULT_SIZE).unwrap();
     assert_ne!(fs::read(&key).unwrap(), before);
     assert_eq!(next.compiled(digest, TARGET), None);
+}
+
+#[test]
+fn a_key_that_is_cut_off_is_replaced() {
+    let (_home, store) = store();
+    let key = store.path().join("key");
+    for damaged in [b"".as_slice(), &[0; 31], &[0; 33]] {
+        fs::write(&key, damaged).unwrap();
+        Store::open(store.path(), DEFAULT_SIZE).unwrap();
+        let made = fs::read(&key).unwrap();
+        assert!(made.len() == 32 && !made.starts_with(&[0; 31]), "{made:?}");
+    }
+}
+
+#[test]
+fn what_belongs_to_somebody_else_is_not_taken() {
+    let (_home, store) = store();
+    let key = store.path().join("key");
+    // Only root may give something away. For everybody else, what is root's is somebody else's.
+    let (folder, key) = if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(&key, Some(65534), None).unwrap();
+        let before = fs::read(&key).unwrap();
+        Store::open(store.path(), DEFAULT_SIZE).unwrap();
+        assert_ne!(fs::read(&key).unwrap(), before);
+        std::os::unix::fs::chown(&key, Some(65534), None).unwrap();
+        std::os::unix::fs::chown(store.path(), Some(65534), None).unwrap();
+        (store.path().to_owned(), key)
+    } else {
+        ("/usr".into(), "/etc/passwd".into())
+    };
+    assert!(!key::is_private(&key).unwrap());
+    let error = Store::open(&folder, DEFAULT_SIZE).unwrap_err();
+    assert!(error.to_string().contains("belongs to another user"), "{error}");
+}
+
+#[test]
+fn an_entry_is_read_up_to_its_limit() {
+    let (home, _) = store();
+    let path = home.path().join("entry");
+    assert_eq!(entry::read(&path, 4).unwrap(), None);
+    fs::write(&path, "four").unwrap();
+    assert_eq!(entry::read(&path, 4).unwrap().as_deref(), Some(b"four".as_slice()));
+    assert!(entry::read(&path, 3).is_err());
+}
+
+#[test]
+fn what_was_begun_long_ago_and_never_finished_is_removed() {
+    let (_home, store) = store();
+    let begun = |name: &str, hours: u64| {
+        let path = store.path().join("tmp").join(name);
+        fs::write(&path, "half").unwrap();
+        entry::touch(&path, SystemTime::now() - Duration::from_hours(hours));
+        path
+    };
+    let (old, new) = (begun("old", 2), begun("new", 0));
+    Store::open(store.path(), DEFAULT_SIZE).unwrap();
+    assert_eq!((old.exists(), new.exists()), (false, true));
+}
+
+#[test]
+fn the_oldest_notes_of_jobs_go_first() {
+    let (_home, store) = store();
+    let most = evict::MAX_LAST;
+    for number in 0..most + 3 {
+        let path = store.path().join("last").join(number.to_string());
+        fs::write(&path, "").unwrap();
+        entry::touch(&path, SystemTime::UNIX_EPOCH + Duration::from_secs(number as u64));
+    }
+    store.evict();
+    let there = |number: usize| store.path().join("last").join(number.to_string()).exists();
+    assert_eq!(files(&store, "last").len(), most);
+    assert_eq!([0, 2, 3, most + 2].map(there), [false, false, true, true]);
+}
+
+#[test]
+fn whatever_uses_an_entry_makes_it_newer() {
+    let (_home, store) = store();
+    let digest = Digest::of(b"module");
+    drop(store.keep_module(digest, b"module"));
+    store.keep_compiled(digest, TARGET, &[b"code"]);
+    let (module, compiled) = (store.module_path(digest), store.compiled_path(digest, TARGET));
+    let is_newer_by = |path: &Path, used: &dyn Fn()| {
+        entry::touch(path, SystemTime::UNIX_EPOCH);
+        used();
+        fs::metadata(path).unwrap().modified().unwrap() > SystemTime::UNIX_EPOCH
+    };
+    assert!(is_newer_by(&module, &|| _ = store.module(digest)), "read");
+    assert!(is_newer_by(&module, &|| _ = store.keep_module(digest, b"module")), "kept again");
+    assert!(is_newer_by(&compiled, &|| _ = store.compiled(digest, TARGET)), "read");
+}
+
+#[test]
+fn machine_code_counts_and_makes_room_for_itself() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), 2500).unwrap();
+    let (old, new) = (Digest::of(b"old"), Digest::of(b"new"));
+    store.keep_compiled(old, TARGET, &[&[0; 2000]]);
+    entry::touch(&store.compiled_path(old, TARGET), SystemTime::UNIX_EPOCH);
+    store.keep_compiled(new, TARGET, &[&[0; 2000]]);
+    assert!(!store.compiled_path(old, TARGET).exists() && store.compiled_path(new, TARGET).exists());
+}
+
+#[test]
+fn a_module_larger_than_the_store_is_kept_while_it_is_held() {
+    let home = tempfile::tempdir().unwrap();
+    let store = Store::open(home.path(), 100).unwrap();
+    let bytes = [0; 200];
+    let held = store.keep_module(Digest::of(&bytes), &bytes);
+    assert!(held.is_some() && store.module(Digest::of(&bytes)).is_some());
+}
+
+#[test]
+fn what_is_being_removed_is_written_anew_and_not_in_its_place() {
+    let (_home, store) = store();
+    let digest = Digest::of(b"module");
+    drop(store.keep_module(digest, b"module"));
+    let path = store.module_path(digest);
+    // As another process does that evicts it.
+    let removing = File::open(&path).unwrap();
+    assert!(evict::is_free(&removing, &path));
+    let keeping = std::thread::spawn({
+        let store = store.clone();
+        move || store.keep_module(digest, b"module")
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    fs::remove_file(&path).unwrap();
+    drop(removing);
+    let held = keeping.join().unwrap();
+    assert!(held.is_some() && path.exists(), "{held:?}");
+}
+
+#[test]
+fn what_was_replaced_meanwhile_is_not_evicted() {
+    let (_home, store) = store();
+    let digest = Digest::of(b"module");
+    drop(store.keep_module(digest, b"module"));
+    let path = store.module_path(digest);
+    let opened = File::open(&path).unwrap();
+    assert!(evict::is_free(&opened, &path));
+    drop(opened);
+    let opened = File::open(&path).unwrap();
+    entry::write(store.path(), &path, &[b"module"]).unwrap();
+    let held = store.keep_module(digest, b"module");
+    assert!(held.is_some() && !evict::is_free(&opened, &path));
+}
+
+#[test]
+fn a_file_that_was_replaced_is_not_the_one_that_was_opened() {
+    let home = tempfile::tempdir().unwrap();
+    let (path, new) = (home.path().join("a"), home.path().join("b"));
+    fs::write(&path, "same").unwrap();
+    fs::write(&new, "same").unwrap();
+    let opened = File::open(&path).unwrap();
+    assert!(entry::is_same(&opened, &path));
+    fs::rename(&new, &path).unwrap();
+    assert!(!entry::is_same(&opened, &path));
+    fs::remove_file(&path).unwrap();
+    assert!(!entry::is_same(&opened, &path));
 }
 
 #[test]
@@ -142,13 +340,7 @@ fn machine_code_of_a_module_in_use_stays() {
 #[test]
 fn the_last_module_of_a_job_is_known_by_job_and_source() {
     let (_home, store) = store();
-    let last = Last {
-        job: "canary".to_owned(),
-        source: "https://example.com/a.wasm".to_owned(),
-        digest: Digest::of(b"module").to_string(),
-        signature: Some("signed".to_owned()),
-        when: SystemTime::UNIX_EPOCH,
-    };
+    let last = last("https://example.com/a.wasm", b"module");
     store.set_last("canary", "https://example.com/a.wasm?token=hush", &last);
     assert_eq!(store.last("canary", "https://example.com/a.wasm?token=hush").as_ref(), Some(&last));
     assert_eq!(store.last("canary", "https://example.com/b.wasm"), None);
@@ -170,6 +362,11 @@ fn a_folder_that_cannot_be_written_costs_what_would_be_kept() {
     store.keep_compiled(digest, TARGET, &[b"code"]);
     assert_eq!(store.compiled(digest, TARGET), None);
     assert_ne!(store.0.failing.load(Ordering::Relaxed), 0);
+    // Once it works again, the next trouble is news.
+    Store::open(store.path(), DEFAULT_SIZE).unwrap();
+    assert!(store.keep_module(digest, b"module").is_some());
+    store.keep_compiled(digest, TARGET, &[b"code"]);
+    assert_eq!(store.0.failing.load(Ordering::Relaxed), 0);
     assert!(Store::open(Path::new("/proc/none/such"), DEFAULT_SIZE).is_err());
 }
 

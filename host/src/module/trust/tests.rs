@@ -2,12 +2,12 @@
 
 use super::*;
 
-const MODULE: &[u8] = b"module one";
-const KEY: &str = "RWTNNHQVxKHgycwgIjUSFbw8arWrGAvI3CvV0Mdltnje/QdtdHIbSSq2";
+pub(in crate::module) const MODULE: &[u8] = b"module one";
+pub(in crate::module) const KEY: &str = "RWTNNHQVxKHgycwgIjUSFbw8arWrGAvI3CvV0Mdltnje/QdtdHIbSSq2";
 const OTHER_KEY: &str = "RWT/SghPo/0b3amzNTC9yWl2CbYx4AZK8iHZi7RIVP/SSWgLHiib7bn/";
 
 /// With the trusted comment `release 1`.
-const GOOD: &str = "untrusted comment: signature from minisign secret key\n\
+pub(in crate::module) const GOOD: &str = "untrusted comment: signature from minisign secret key\n\
 RUTNNHQVxKHgyb7NWvbz0Vwpd4Xi4rjE6q7+Elc72Osg3qhlFdJVrG0Ek2cno1atpwf2OJkjxNVkPitG+8zQzhhekgRLfphllAA=\n\
 trusted comment: release 1\n\
 0PcA97igpn4HnkGC71sVNCKgGsE82aPephIpwgyMJVDjbQ+KLbiGzs+MaT/Qq4Bt6/Ja/nV6aNSmoLjj80G9Bg==";
@@ -58,6 +58,14 @@ fn a_good_signature_by_one_of_the_keys_is_trusted_with_its_comment() {
 }
 
 #[test]
+fn no_more_than_so_many_signatures_are_looked_at() {
+    let mut signatures = [BY_OTHER; MAX_SIGNATURES + 1];
+    signatures[MAX_SIGNATURES] = GOOD;
+    assert!(matches!(check(&keys(&[KEY]), MODULE, &signatures), Err(Why::Stranger { .. })));
+    assert!(check(&keys(&[KEY]), MODULE, &signatures[1..]).is_ok());
+}
+
+#[test]
 fn what_was_stored_with_its_signature_is_judged_again_by_the_same_rules() {
     let trusted = check(&keys(&[KEY]), MODULE, &[GOOD]).unwrap();
     let stored = [trusted.signature().unwrap().to_owned()];
@@ -105,5 +113,8 @@ fn settings_that_are_no_digest_or_no_key_are_refused() {
     assert!(refused("abc", "").1.contains("64"));
     assert!(refused("", &KEY[2..]).2.contains("minisign.pub"));
     assert_eq!(refused("", "untrusted comment: minisign public key").0, "minisign");
-    assert!(Trust::new(&vec![Digest::of(MODULE).to_string(); MAX_PINS + 1], &[]).is_err());
+    let many = |text: &str| vec![text.to_owned(); MAX_PINS + 1];
+    assert!(Trust::new(&many(&Digest::of(MODULE).to_string()), &[]).is_err());
+    assert!(Trust::new(&[], &many(KEY)).is_err());
+    assert!(Trust::new(&[], &many(KEY)[1..]).is_ok());
 }

@@ -125,6 +125,27 @@ fn a_core_module_is_told_what_it_lacks() {
 }
 
 #[test]
+fn what_a_module_calls_its_own_is_listed_up_to_a_limit_and_without_what_a_terminal_obeys() {
+    let name = |number: usize| format!("{number}\\1b[2J{}", "x".repeat(10_000));
+    let imports: String = (0..30).map(|number| format!("(import \"{}\" \"f\" (func))", name(number))).collect();
+    let error = refusal(&binary(&format!("(module {imports})")));
+    let LoadError::CoreModule { others, .. } = &error else { panic!("{error}") };
+    assert_eq!(others.len(), LISTED);
+    assert!(error.to_string().len() < 5000 && !error.to_string().contains('\u{1b}'), "{error}");
+
+    let mut text = String::from("(component (core module) (instance)");
+    (0..30).for_each(|number| text += &format!("(export \"a{number}{}\" (instance 0))", "x".repeat(10_000)));
+    let error = refusal(&binary(&(text + ")")));
+    let LoadError::NoRun { exports } = &error else { panic!("{error}") };
+    assert_eq!(exports.len(), LISTED);
+    assert!(error.to_string().len() < 5000, "{error}");
+
+    let error = refusal(format!("(module (func (call $\"\\1b[2J{}\")))", "x".repeat(10_000)).as_bytes());
+    assert!(error.to_string().len() < 2000 && !error.to_string().contains('\u{1b}'), "{error}");
+    assert!(error.to_string().contains("at line 1, column"), "{error}");
+}
+
+#[test]
 fn a_core_module_that_does_not_fit_its_wit_says_so() {
     let error = refusal(&embed(&format!("(module {MEMORY})"), &job_of_tools()));
     assert!(matches!(&error, LoadError::Encode(reason) if reason.contains("run")), "{error}");
@@ -174,5 +195,6 @@ fn what_is_cut_off_is_invalid() {
         assert!(matches!(error, LoadError::Invalid(_) | LoadError::NoRun { .. } | LoadError::WitPackage), "{error}");
     }
     assert!(matches!(refusal(b"\0asm"), LoadError::Unrecognised { .. }));
-    assert!(matches!(refusal(b"\0asm\x02\0\0\0"), LoadError::Unrecognised { .. }));
+    let error = refusal(b"\0asm\x02\0\0\0");
+    assert!(matches!(&error, LoadError::Unrecognised { what } if what.contains("unknown version [02, ")), "{error}");
 }
