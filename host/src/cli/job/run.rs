@@ -1,5 +1,7 @@
 //! `soloist job run`: the author's loop, one run of a module with the grants that it would have.
 
+mod value;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -23,9 +25,6 @@ use crate::round::{Change, Data, Fence, MAX_DATA_BYTES, Outcome};
 use crate::runtime::{
     self, CompileLimits, Engine, Invocation, Lease, Limits, LoadError, Module, Report, Request, clean, wall_ms,
 };
-
-/// The longest run from the command line.
-const MAX_TIMEOUT: Duration = Duration::from_hours(24);
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -59,22 +58,22 @@ pub struct Args {
     #[arg(long, value_name = "VARIABLE")]
     slack_token_env: Option<String>,
     /// A setting of the job: a TOML value (`200`, `true`, `["a"]`), or else text. Repeatable.
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = value::setting)]
     settings: Vec<(String, Value)>,
     /// An argument of a program with a `main`. Repeatable, in order.
     #[arg(long = "arg", value_name = "TEXT", allow_hyphen_values = true, conflicts_with = "config")]
     arguments: Vec<String>,
     /// A variable in the environment of the module. Repeatable.
-    #[arg(long = "env", value_name = "KEY=VALUE", value_parser = variable, conflicts_with = "config")]
+    #[arg(long = "env", value_name = "KEY=VALUE", value_parser = value::variable, conflicts_with = "config")]
     environment: Vec<(String, String)>,
     /// How long the run may take. By default 30s, or what the configuration says.
-    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    #[arg(long, value_name = "TIME", value_parser = value::timeout)]
     timeout: Option<Duration>,
     /// The job's state, as a run before may have left it; what the run makes of it is shown on stderr.
-    #[arg(long, value_name = "TEXT", value_parser = state)]
+    #[arg(long, value_name = "TEXT", value_parser = value::state)]
     state: Option<Data>,
     /// How much memory the module may have. By default 256MiB, or what the configuration says.
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    #[arg(long, value_name = "SIZE", value_parser = value::memory)]
     memory: Option<usize>,
 }
 
@@ -339,69 +338,9 @@ fn show(name: &str, report: &Report, format: LogFormat) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// `key=value`, the value as TOML where it is that, else as text.
-fn setting(text: &str) -> Result<(String, Value), String> {
-    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write it as `key=value`")?;
-    let parsed = toml::from_str::<Map<String, Value>>(&format!("value = {value}"));
-    let value = parsed.ok().filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
-    let text = text[key.len() + 1..].to_owned();
-    Ok((key.to_owned(), value.unwrap_or(Value::String(text))))
-}
-
-/// `KEY=VALUE`, as text.
-fn variable(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("write it as `KEY=VALUE`")?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
-fn timeout(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    if time.is_zero() || time > MAX_TIMEOUT {
-        return Err("it must be more than nothing and at most a day".to_owned());
-    }
-    Ok(time)
-}
-
-fn state(text: &str) -> Result<Data, String> {
-    Data::new(text.to_owned())
-        .map_err(|bytes| format!("it has {bytes} bytes as a JSON string, and at most {MAX_DATA_BYTES} are kept"))
-}
-
-/// A size with a unit: `256MiB`, `64KiB`, `1GiB`, or plain bytes.
-fn memory(text: &str) -> Result<usize, String> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let shift = match unit.trim() {
-        "" | "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        _ => return Err("its unit must be `KiB`, `MiB` or `GiB`".to_owned()),
-    };
-    let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(1 << shift));
-    bytes.filter(|bytes| *bytes > 0).ok_or_else(|| "write a number and a unit, as in `256MiB`".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_setting_is_toml_or_text() {
-        for (text, value) in [
-            ("url=https://example.com/?a=b", Value::from("https://example.com/?a=b")),
-            ("status=200", Value::from(200)),
-            ("quick=true", Value::from(true)),
-            ("name=\"200\"", Value::from("200")),
-            ("list=[1, 2]", serde_json::json!([1, 2])),
-            ("empty=", Value::from("")),
-            ("two=1\nb = 2", Value::from("1\nb = 2")),
-        ] {
-            let key = text.split('=').next().unwrap();
-            assert_eq!(setting(text), Ok((key.to_owned(), value)), "{text}");
-        }
-        assert!(setting("nothing").is_err() && setting("=x").is_err());
-    }
 
     #[test]
     fn a_job_is_called_as_its_file_or_its_image_is() {
@@ -413,21 +352,5 @@ mod tests {
         ] {
             assert_eq!(What::File(file.into()).name().as_deref(), Some(name), "{file}");
         }
-    }
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(memory("256MiB"), Ok(256 << 20));
-        assert_eq!(memory("64 KiB"), Ok(64 << 10));
-        assert_eq!(memory("1000"), Ok(1000));
-        for wrong in ["", "MiB", "0MiB", "1MB", "-1MiB", "99999999999999999999GiB"] {
-            assert!(memory(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_timeout_is_bounded() {
-        assert_eq!(timeout("1m 30s"), Ok(Duration::from_secs(90)));
-        assert!(timeout("0s").is_err() && timeout("2days").is_err() && timeout("soon").is_err());
     }
 }
