@@ -100,6 +100,50 @@ pub fn set_address(name: &str) -> String {
     component(&[UPDATE], &format!("{name}A192.0.2.7"), &body)
 }
 
+/// Placeholders of secrets.
+pub const SECRETS: Import = Import {
+    interface: "soloist:job/secrets@0.1.0",
+    text: r#"(type $error-type (variant (case "denied" string)))
+             (export "error" (type $error (eq $error-type)))
+             (export "get" (func (param "name" string) (result (result string (error $error)))))"#,
+    functions: &[("get", "(param i32 i32 i32)")],
+};
+
+/// Requests.
+pub const HTTP: Import = Import {
+    interface: "soloist:job/http@0.1.0",
+    text: r#"(type $request-type (record (field "method" string) (field "url" string)
+               (field "headers" (list (tuple string string))) (field "body" (list u8)) (field "timeout-ms" (option u32))))
+             (export "request" (type $request (eq $request-type)))
+             (type $response-type (record (field "status" u16) (field "headers" (list (tuple string string)))
+               (field "body" (list u8)) (field "url" string)))
+             (export "response" (type $response (eq $response-type)))
+             (type $error-type (variant (case "denied" string) (case "invalid" string) (case "timeout")
+               (case "too-large" string) (case "failed" string)))
+             (export "error" (type $error (eq $error-type)))
+             (export "fetch" (func (param "request" $request) (result (result $response (error $error)))))"#,
+    functions: &[("fetch", "(param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32)")],
+};
+
+/// A job that posts a secret to `url`; its summary is the answer's body, or it fails with what was said.
+pub fn send_secret(name: &str, url: &str) -> String {
+    let (name_length, url_length) = (name.len(), url.len());
+    let body = format!(
+        "(call $get (i32.const 512) (i32.const {name_length}) (i32.const 32))
+         (if (i32.load8_u (i32.const 32)) (then (unreachable)))
+         (call $fetch
+           (i32.const {method}) (i32.const 4) (i32.const {address}) (i32.const {url_length}) (i32.const 0) (i32.const 0)
+           (i32.load (i32.const 36)) (i32.load (i32.const 40)) (i32.const 0) (i32.const 0) (i32.const 64))
+         (if (result i32) (i32.load8_u (i32.const 64))
+           (then {}) (else {}))",
+        failure("(i32.load (i32.const 72))", "(i32.load (i32.const 76))"),
+        summary("(i32.load (i32.const 80))", "(i32.load (i32.const 84))"),
+        method = 512 + name_length,
+        address = 516 + name_length,
+    );
+    component(&[SECRETS, HTTP], &format!("{name}POST{url}"), &body)
+}
+
 /// Memory and an allocator that never frees. It comes first, so that host functions can be lowered onto it.
 const LIBC: &str = r#"(core module $libc
   (memory (export "memory") 1)

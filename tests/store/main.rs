@@ -107,14 +107,16 @@ async fn a_compiler_that_is_killed_is_a_refusal_and_one_whose_agent_is_killed_en
     eventually("it has made itself nice", LONG, async || (nice(compiler) == Some(10)).then_some(())).await;
     let environment = fs::read(format!("/proc/{compiler}/environ")).expect("it still works");
     assert!(environment.is_empty(), "{}", String::from_utf8_lossy(&environment));
-    // By default a gigabyte, two minutes, and no core: that would be a file of a gigabyte.
-    let limits = fs::read_to_string(format!("/proc/{compiler}/limits")).expect("it still works");
+    // By default a gigabyte, two minutes, and no core: that would be a file of a gigabyte. It binds itself one by one.
+    let told = |name: &str| -> Vec<u64> {
+        let limits = fs::read_to_string(format!("/proc/{compiler}/limits")).expect("it still works");
+        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
+        line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+    };
     for (name, soft, hard) in
         [("Max data size", 1 << 30, 1 << 30), ("Max cpu time", 120, 122), ("Max core file size", 0, 0)]
     {
-        let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("Linux tells it");
-        let told: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-        assert_eq!(told, [soft, hard], "{name}");
+        eventually(name, LONG, async || (told(name) == [soft, hard]).then_some(())).await;
     }
     kill_process(Pid::from_raw(compiler).expect("an id"), Signal::KILL).expect("it still works");
     let refused = stage.refused("alto").await;

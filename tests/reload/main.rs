@@ -2,90 +2,14 @@
 //! wrong changes nothing.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+mod late;
+mod shared;
+mod stage;
 
-use axum::Router;
-use axum::extract::{Path, State};
-use axum::routing::get;
-use soloist::arbiter::tsig::{Algorithm, Key};
-use soloist_tests::agents::{Event, Fleet, eventually, scrape};
+use soloist_tests::agents::{eventually, scrape};
 use soloist_tests::calls::set_address;
-use soloist_tests::heartbeat;
-use soloist_tests::servers::{self, Kind, TestServer};
 
-/// How long something may take that takes a few seconds: far longer.
-const LONG: Duration = Duration::from_secs(90);
-
-/// A job that is due each second, of which no round is merged into a later one.
-fn job(name: &str, module: &str, more: &str) -> String {
-    format!(
-        "[job.{name}]\nrecord = \"{name}.example.test\"\nevery = \"1s\"\nmissed = \"catch-up\"\ncatch-up = 1000\n\
-         module = \"{module}\"\n{more}\n"
-    )
-}
-
-struct Stage {
-    fleet: Fleet,
-    /// `[arbiter]`, as it stands in the file.
-    arbiter: String,
-    _server: Box<dyn TestServer>,
-}
-
-impl Stage {
-    /// One agent with these jobs. The module `short.wat` takes a millisecond, `long.wat` three seconds.
-    async fn with(jobs: &str) -> Self {
-        let server = servers::start(Kind::Embedded, Algorithm::HmacSha256).await.unwrap();
-        let mut fleet = Fleet::new(server.address(), server.key(), &(AGENT.to_owned() + jobs));
-        for (name, run) in [("short.wat", 1), ("other.wat", 2), ("long.wat", 3_000)] {
-            std::fs::write(fleet.path(name), heartbeat::working(Duration::from_millis(run))).unwrap();
-        }
-        let text = std::fs::read_to_string(fleet.path("soloist.toml")).unwrap();
-        let arbiter = text[..text.find(AGENT).unwrap()].to_owned();
-        fleet.start_all(&["alto"]).await;
-        Self { fleet, arbiter, _server: server }
-    }
-
-    fn text(&self, jobs: &str) -> String {
-        self.arbiter.clone() + AGENT + jobs
-    }
-
-    /// Puts another configuration in the place of the one that is there.
-    fn put(&self, text: &str) {
-        let new = self.fleet.path("soloist.toml.new");
-        std::fs::write(&new, text).unwrap();
-        std::fs::rename(new, self.fleet.path("soloist.toml")).unwrap();
-    }
-
-    fn events(&self, kind: &str, job: &str) -> Vec<Event> {
-        self.fleet.log().all(|event| event.kind() == kind && event.job() == job)
-    }
-
-    /// Waits until so many more of these are said.
-    async fn more(&self, kind: &str, job: &str, count: usize) -> Event {
-        let before = self.events(kind, job).len();
-        eventually(&format!("{count} more `{kind}` of `{job}`"), LONG, async || {
-            self.events(kind, job).get(before + count - 1).cloned()
-        })
-        .await
-    }
-
-    /// Under which ids the agent took part in a job, in their order.
-    fn ids(&self, job: &str) -> Vec<String> {
-        let begun = |event: &Event| event.text("message") == "taking part" && event.text("job") == job;
-        self.fleet.log().all(begun).iter().map(|event| event.text("agent").to_owned()).collect()
-    }
-
-    /// Every round of a job, from the first one that was won on, was run, in order, and none of them twice.
-    fn none_is_missing(&self, job: &str) {
-        let rounds: Vec<u64> = self.events("won", job).iter().map(|event| event.number("round")).collect();
-        assert!(rounds.windows(2).all(|pair| pair[1] == pair[0] + 1), "{rounds:?}");
-        assert!(rounds.len() >= 3, "{rounds:?}");
-    }
-}
-
-const AGENT: &str = "[agent]\nreread = \"1s\"\nmetrics = \"127.0.0.1:0\"\n";
+use stage::{LONG, Stage, job};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn jobs_come_and_go_while_the_others_go_on() {
@@ -185,23 +109,6 @@ async fn a_file_that_is_half_written_is_taken_when_it_is_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_are_read_again_when_somebody_asks() {
-    let stage = Stage::with(&job("one", "short.wat", "")).await;
-    stage.more("finished", "one", 1).await;
-    let right = std::fs::read_to_string(stage.fleet.path("key")).unwrap();
-    let wrong = Key::generate("soloist", Algorithm::HmacSha256).unwrap().secret_base64();
-    std::fs::write(stage.fleet.path("key"), wrong.as_bytes()).unwrap();
-    stage.fleet.hangup("alto");
-    stage.more("trouble", "one", 1).await;
-    assert_eq!(stage.ids("one").len(), 2);
-    std::fs::write(stage.fleet.path("key"), right).unwrap();
-    stage.fleet.hangup("alto");
-    stage.more("finished", "one", 2).await;
-    let all = stage.fleet.log().all(|_| true);
-    assert!(!all.iter().any(|event| event.said.to_string().contains(wrong.as_str())), "no secret is said");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn what_changes_with_a_restart_only_is_named_and_all_else_is_taken() {
     let one = job("one", "short.wat", "");
     let stage = Stage::with(&one).await;
@@ -240,7 +147,7 @@ async fn an_agent_that_is_stopping_takes_nothing_new() {
 async fn grants_settings_and_the_schedule_can_change() {
     let one = job("one", "short.wat", "");
     let stage = Stage::with(&one).await;
-    std::fs::write(stage.fleet.path("fetch.wat"), include_str!("wat/fetch.wat")).unwrap();
+    std::fs::write(stage.fleet.path("fetch.wat"), include_str!("../wat/fetch.wat")).unwrap();
     // Nobody listens there: that it is asked is all that counts.
     let settings = "[job.two.config]\nurl = \"http://127.0.0.1:9/\"\n";
     stage.put(&stage.text(&(one.clone() + &job("two", "fetch.wat", settings))));
@@ -307,142 +214,4 @@ async fn a_job_whose_record_moves_goes_on_there() {
     assert_eq!(record.id, stage.ids("one")[1]);
     let (_, before) = stage.fleet.read("one.example.test").await;
     assert_eq!(before.id, stage.ids("one")[0]);
-}
-
-/// A server whose answers wait until they are let go, by path, and the paths that it was asked for.
-#[derive(Clone, Default)]
-struct Slow {
-    go: Arc<Mutex<BTreeMap<String, String>>>,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Slow {
-    async fn start() -> (Self, String) {
-        let slow = Self::default();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let origin = format!("http://{}/", listener.local_addr().unwrap());
-        let router = Router::new().route("/{path}", get(Self::answer)).with_state(slow.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        (slow, origin)
-    }
-
-    async fn answer(State(slow): State<Self>, Path(path): Path<String>) -> String {
-        slow.asked.lock().unwrap().push(path.clone());
-        loop {
-            if let Some(module) = slow.go.lock().unwrap().get(&path) {
-                return module.clone();
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }
-
-    async fn is_asked(&self, path: &str) {
-        let is_asked = || self.asked.lock().unwrap().iter().any(|asked| asked == path);
-        eventually("it is asked", LONG, async || is_asked().then_some(())).await;
-    }
-
-    fn let_go(&self, path: &str, module: &str) {
-        self.go.lock().unwrap().insert(path.to_owned(), module.to_owned());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_module_that_comes_late_is_not_taken_for_that_of_a_later_change() {
-    let (slow, origin) = Slow::start().await;
-    let stage = Stage::with(&job("one", "short.wat", "")).await;
-    let exchanged = async |times: usize| {
-        eventually("it is exchanged", LONG, async || (stage.ids("one").len() == times).then_some(())).await;
-    };
-    // The first change waits for its module; the second one goes before it, and the third one waits again.
-    stage.put(&stage.text(&job("one", &format!("{origin}first"), "")));
-    slow.is_asked("first").await;
-    stage.put(&stage.text(&job("one", "other.wat", "")));
-    exchanged(2).await;
-    stage.put(&stage.text(&job("one", &format!("{origin}third"), "")));
-    slow.is_asked("third").await;
-
-    let loaded = stage.events("swapped", "one").len();
-    slow.let_go("first", &heartbeat::saying("the first"));
-    eventually("it is loaded", LONG, async || (stage.events("swapped", "one").len() > loaded).then_some(())).await;
-    stage.more("finished", "one", 2).await;
-    assert_eq!(stage.ids("one").len(), 2, "nobody wants it any more");
-    slow.let_go("third", &heartbeat::saying("the third"));
-    exchanged(3).await;
-    assert_eq!(stage.more("ran", "one", 2).await.text("summary"), "the third");
-    assert_eq!(stage.ids("one").len(), 3);
-    stage.none_is_missing("one");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_jobs_share_is_exchanged_for_those_that_use_it_alone() {
-    let one = job("one", "short.wat", "");
-    let stage = Stage::with(&one).await;
-    let two = job("two", "short.wat", "[job.two.grants]\nslack = [\"#ops\"]");
-    let three = job("three", "short.wat", "[job.three.grants]\nsecrets = [\"api\"]");
-    let tables = "[slack]\ntoken-file = \"slack.token\"\n\
-                  [secrets.api]\nfile = \"api.token\"\norigins = [\"https://api.example.com\"]\n";
-    for (file, secret) in [("slack.token", "xoxb-first"), ("api.token", "first-of-tokens")] {
-        std::fs::write(stage.fleet.path(file), secret).unwrap();
-    }
-    stage.put(&stage.text(&(one + &two + &three + tables)));
-    stage.more("finished", "two", 1).await;
-    stage.more("finished", "three", 1).await;
-    let ids = |stage: &Stage| ["one", "two", "three"].map(|job| stage.ids(job).len());
-    assert_eq!(ids(&stage), [1, 1, 1], "what came is none of the business of who was there");
-    for (file, secret, job, expected) in
-        [("slack.token", "xoxb-second", "two", [1, 2, 1]), ("api.token", "second-of-tokens", "three", [1, 2, 2])]
-    {
-        std::fs::write(stage.fleet.path(file), secret).unwrap();
-        stage.fleet.hangup("alto");
-        eventually("it is taken", LONG, async || {
-            stage.fleet.log().first(|event| event.kind() == "reloaded" && event.text("changed") == job)
-        })
-        .await;
-        eventually("it is exchanged", LONG, async || (stage.ids(job).len() == 2).then_some(())).await;
-        stage.more("finished", job, 2).await;
-        assert_eq!(ids(&stage), expected);
-    }
-    for job in ["one", "two", "three"] {
-        stage.none_is_missing(job);
-    }
-}
-
-/// One in a default Linux has 128 inotify instances, and so many jobs are more.
-const MANY: usize = 200;
-
-#[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_jobs_with_files_start_and_are_swapped_at_one_watch() {
-    use std::fmt::Write as _;
-    let instances = std::fs::read_to_string("/proc/sys/fs/inotify/max_user_instances").unwrap();
-    let names: Vec<String> = (0..MANY).map(|number| format!("m{number:03}")).collect();
-    let mut jobs = String::from("[agent]\nreread = \"1h\"\nmetrics = \"127.0.0.1:0\"\n[arbiter]\nkind = \"memory\"\n");
-    for name in &names {
-        let _ =
-            writeln!(jobs, "[job.{name}]\nrecord = \"{name}.example.test\"\nevery = \"1h\"\nmodule = \"{name}.wat\"");
-    }
-    let server = servers::start(Kind::Embedded, Algorithm::HmacSha256).await.unwrap();
-    let mut fleet = Fleet::new(server.address(), server.key(), &jobs);
-    fleet.configure_as(&jobs);
-    let home = fleet.home().to_owned();
-    let put = |run: u64| {
-        for name in &names {
-            let new = home.join(format!("{name}.new"));
-            std::fs::write(&new, heartbeat::working(Duration::from_millis(run))).unwrap();
-            std::fs::rename(new, home.join(format!("{name}.wat"))).unwrap();
-        }
-    };
-    put(1);
-    fleet.start_all(&["alto"]).await;
-    let held = |lines: &[String]| lines.iter().filter(|line| line.starts_with("soloist_module_info{")).count();
-    assert_eq!(held(&scrape(&fleet, "alto").await), MANY);
-    let links = std::fs::read_dir(format!("/proc/{}/fd", fleet.pid("alto"))).unwrap();
-    let inotify = links
-        .flatten()
-        .filter(|link| std::fs::read_link(link.path()).is_ok_and(|to| to.as_os_str() == "anon_inode:inotify"));
-    assert_eq!(inotify.count(), 1, "of the {} that a user has", instances.trim());
-    put(2);
-    let swapped = |name: &String| fleet.log().all(|event| event.kind() == "swapped" && event.job() == name).len();
-    eventually("each is swapped", LONG, async || names.iter().all(|name| swapped(name) == 2).then_some(())).await;
-    let polls = fleet.log().all(|event| event.text("message").contains("by polling only"));
-    assert!(polls.is_empty(), "{polls:?}");
 }
