@@ -93,6 +93,30 @@ async fn what_is_wrong_changes_nothing_and_is_said_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_reads_well_and_cannot_be_gone_by_changes_nothing_either() {
+    let (one, two) = (job("one", "short.wat", ""), job("two", "short.wat", ""));
+    let stage = Stage::with(&(one.clone() + &two)).await;
+    stage.more("finished", "two", 1).await;
+    std::fs::write(stage.fleet.path("api.token"), "short").unwrap();
+    let table = "[secrets.api]\nfile = \"api.token\"\norigins = [\"https://api.example.com\"]\n";
+    // One job less, one more, and one that is another: none of it comes.
+    let three = job("three", "short.wat", "");
+    stage.put(&stage.text(&(one.replace("short.wat", "other.wat") + &three + table)));
+    let refused = async || stage.fleet.log().first(|event| event.kind() == "not-reloaded");
+    let said = eventually("it is refused", LONG, refused).await;
+    assert!(said.text("message").contains("api") && !said.text("message").contains("`short`"), "{}", said.said);
+    stage.more("finished", "one", 2).await;
+    stage.more("finished", "two", 2).await;
+    assert_eq!([stage.ids("one").len(), stage.ids("two").len(), stage.ids("three").len()], [1, 1, 0]);
+
+    std::fs::write(stage.fleet.path("api.token"), "long enough").unwrap();
+    stage.fleet.hangup("alto");
+    stage.more("finished", "three", 1).await;
+    eventually("it is exchanged", LONG, async || (stage.ids("one").len() == 2).then_some(())).await;
+    stage.none_is_missing("one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_half_written_is_taken_when_it_is_whole() {
     let one = job("one", "short.wat", "");
     let stage = Stage::with(&one).await;
