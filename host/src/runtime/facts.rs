@@ -131,3 +131,24 @@ impl Facts {
         }
     }
 }
+
+#[cfg(test)]
+impl Facts {
+    /// What is known of some run that may take ten seconds.
+    pub(crate) fn of_any_run() -> Self {
+        Self::new(&Request {
+            job: "canary".to_owned(),
+            agent: "agent-1".to_owned(),
+            fence: Fence { round: 1000, attempt: 1 },
+            due_ms: 1_000_000,
+            previous: None,
+            state: None,
+            deadline: Duration::from_secs(10),
+            lease: Lease::unlimited(),
+            cancel: CancellationToken::new(),
+            settings: Arc::default(),
+            invocation: Arc::default(),
+            limits: super::Limits::default(),
+        })
+    }
+}

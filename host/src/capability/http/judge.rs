@@ -56,36 +56,18 @@ impl Judge {
 mod tests {
     use std::path::Path;
 
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
     use crate::capability::http::Grant;
     use crate::capability::secrets::Bound;
     use crate::capability::{Secret, ServicesConfig};
-    use crate::round::Fence;
-    use crate::runtime::{Lease, Limits, Request};
 
     #[test]
     fn no_error_holds_a_secret_whatever_it_is_about() {
-        let facts = Facts::new(&Request {
-            job: "canary".to_owned(),
-            agent: "agent-1".to_owned(),
-            fence: Fence { round: 1000, attempt: 1 },
-            due_ms: 1_000_000,
-            previous: None,
-            state: None,
-            deadline: std::time::Duration::from_secs(10),
-            lease: Lease::unlimited(),
-            cancel: CancellationToken::new(),
-            settings: Arc::default(),
-            invocation: Arc::default(),
-            limits: Limits::default(),
-        });
         let origins = Grant::of(["https://api.example.com"]).unwrap();
         let bound = Bound { name: "token".to_owned(), secret: Secret::new("geheim-und-lang"), origins };
         let judge = Judge {
             services: Services::new(&ServicesConfig::default(), Path::new("")).unwrap(),
-            facts: Arc::new(facts),
+            facts: Arc::new(Facts::of_any_run()),
             vault: Arc::new(Vault::new([bound])),
             broken: Broken::default(),
         };

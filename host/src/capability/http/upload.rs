@@ -166,31 +166,11 @@ impl Sending {
 #[cfg(test)]
 mod tests {
     use http_body_util::{BodyExt as _, StreamBody};
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::capability::Secret;
     use crate::capability::http::Grant;
     use crate::capability::secrets::Bound;
-    use crate::round::Fence;
-    use crate::runtime::{Lease, Limits, Request};
-
-    fn facts() -> Arc<Facts> {
-        Arc::new(Facts::new(&Request {
-            job: "canary".to_owned(),
-            agent: "agent-1".to_owned(),
-            fence: Fence { round: 1000, attempt: 1 },
-            due_ms: 1_000_000,
-            previous: None,
-            state: None,
-            deadline: std::time::Duration::from_secs(10),
-            lease: Lease::unlimited(),
-            cancel: CancellationToken::new(),
-            settings: Arc::default(),
-            invocation: Arc::default(),
-            limits: Limits::default(),
-        }))
-    }
 
     #[tokio::test]
     async fn trailers_get_the_secret_on_the_way_to_its_origin_only() {
@@ -205,7 +185,13 @@ mod tests {
             let stream =
                 Stream { body: StreamBody::new(frames).boxed_unsync(), length: None, alive: Arc::downgrade(&alive) };
             let url = Url::parse(origin).unwrap();
-            let (upload, _) = Upload::new(stream, &vault, &url, &facts(), Instant::now() + facts().remaining());
+            let (upload, _) = Upload::new(
+                stream,
+                &vault,
+                &url,
+                &Arc::new(Facts::of_any_run()),
+                Instant::now() + Arc::new(Facts::of_any_run()).remaining(),
+            );
             // Until it was read, the run goes on.
             async move { (upload.collect().await, alive).0 }
         };

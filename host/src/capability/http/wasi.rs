@@ -181,30 +181,11 @@ mod tests {
     use std::path::Path;
 
     use http_body::Frame;
-    use tokio_util::sync::CancellationToken;
 
     use super::super::{Grant, MAX_AT_ONCE};
     use super::*;
     use crate::capability::{Services, ServicesConfig};
-    use crate::round::Fence;
-    use crate::runtime::{self, Facts, Lease, Limits};
-
-    fn facts() -> Facts {
-        Facts::new(&runtime::Request {
-            job: "canary".to_owned(),
-            agent: "agent-1".to_owned(),
-            fence: Fence { round: 1000, attempt: 1 },
-            due_ms: 1_000_000,
-            previous: None,
-            state: None,
-            deadline: std::time::Duration::from_secs(10),
-            lease: Lease::unlimited(),
-            cancel: CancellationToken::new(),
-            settings: Arc::default(),
-            invocation: Arc::default(),
-            limits: Limits::default(),
-        })
-    }
+    use crate::runtime::Facts;
 
     #[tokio::test]
     async fn no_more_bodies_are_read_at_once_than_requests_may_be_under_way() {
@@ -213,7 +194,7 @@ mod tests {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let services = Services::new(&ServicesConfig::default(), Path::new("")).unwrap();
         let grant = Grant::of([origin.as_str()]).unwrap();
-        let gate = Arc::new(Gate::new(grant, services, Arc::new(facts())));
+        let gate = Arc::new(Gate::new(grant, services, Arc::new(Facts::of_any_run())));
         let mut hooks = Hooks { gate, alive: Arc::new(()) };
         let (read, mut each) = tokio::sync::mpsc::unbounded_channel();
         let pending: Vec<_> = (0..3 * MAX_AT_ONCE)
