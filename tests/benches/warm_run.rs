@@ -1,6 +1,6 @@
 //! What one warm run costs: a new instance of a module, one call, and its end, as an agent does it; beside a new process.
 //!
-//! `cargo bench --workspace --bench warm_run` runs it, after `jobs/build probe-rust canary-rust`; `WARM_RUNS` (2000) changes how
+//! `cargo bench --workspace --bench warm_run` runs it, after `jobs/build probe-rust`; `WARM_RUNS` (2000) changes how
 //! often. `WARM_RUN_MODULE` names another module. It fails where a run costs more than a tenth of a process.
 //!
 //! Two figures of each module: the run alone, begun by one of the threads that runs have to themselves, and the run with the way

@@ -1,118 +1,25 @@
 //! The gate of a job's requests, against real servers on loopback: what is granted goes through, and nothing else does.
 
+mod module;
+mod server;
+
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::any;
+use axum::http::HeaderMap;
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use http::Method;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use soloist::capability::http::{Clients, Error, Gate, MAX_AT_ONCE, MAX_REQUESTS, MAX_RESPONSE_BODY, Outgoing};
 use soloist::capability::slack::SlackConfig;
 use soloist::capability::{Grants, Services};
-use soloist::round::Outcome;
-use soloist::runtime::{Engine, Facts, Lease, Request as RunRequest, run};
+use soloist::runtime::{Facts, Lease, Request as RunRequest};
 use soloist_tests::guest;
 
-/// A server that remembers what it was asked.
-struct Server {
-    address: SocketAddr,
-    seen: Seen,
-    task: tokio::task::JoinHandle<()>,
-}
-
-#[derive(Clone, Default)]
-struct Seen {
-    requests: Arc<Mutex<Vec<(String, HeaderMap, Bytes)>>>,
-    open: Arc<AtomicUsize>,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-impl Server {
-    async fn start() -> Self {
-        let seen = Seen::default();
-        let router = Router::new()
-            .route("/", any(|| async { "hello" }))
-            .route("/echo", any(|body: Bytes| async move { body }))
-            .route("/to/{status}", any(redirect))
-            .route("/loop", any(|| async { (StatusCode::FOUND, [("location", "/loop")]) }))
-            .route("/endless", any(|| async { endless() }))
-            .route("/slow", any(slow))
-            .route("/stuck", any(|| async { stuck() }))
-            .route("/headers", any(|| async { [("x-large", "v".repeat(70_000))] }))
-            .route("/wait", any(wait))
-            .fallback(any(|| async { StatusCode::NOT_FOUND }))
-            .layer(axum::middleware::from_fn_with_state(seen.clone(), remember))
-            .with_state(seen.clone());
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let task = tokio::spawn(async move {
-            axum::serve(listener, router).await.expect("the server runs");
-        });
-        Self { address, seen, task }
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
-    }
-
-    fn seen(&self) -> Vec<(String, HeaderMap, Bytes)> {
-        self.seen.requests.lock().expect("no test panicked here").clone()
-    }
-
-    fn lines(&self) -> Vec<String> {
-        self.seen().into_iter().map(|(line, ..)| line).collect()
-    }
-}
-
-async fn remember(State(seen): State<Seen>, request: Request, next: axum::middleware::Next) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = axum::body::to_bytes(body, 4 << 20).await.expect("a body");
-    let line = format!("{} {}", parts.method, parts.uri);
-    seen.requests.lock().expect("no test panicked here").push((line, parts.headers.clone(), body.clone()));
-    next.run(Request::from_parts(parts, Body::from(body))).await
-}
-
-async fn redirect(Path(status): Path<u16>, request: Request) -> Response {
-    let location = request.uri().query().unwrap_or("/").to_owned();
-    (StatusCode::from_u16(status).expect("a status"), [("location", location)]).into_response()
-}
-
-fn endless() -> Response {
-    let chunks = futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; 65536])));
-    Body::from_stream(chunks).into_response()
-}
-
-/// Begins, and never ends.
-fn stuck() -> Response {
-    let begun = futures_util::stream::once(async { Ok::<_, std::io::Error>(Bytes::from("x")) });
-    Body::from_stream(begun.chain(futures_util::stream::pending())).into_response()
-}
-
-async fn slow() -> &'static str {
-    tokio::time::sleep(Duration::from_mins(10)).await;
-    "late"
-}
-
-/// Answers its header at once and its body when as many requests are open as there may be.
-async fn wait(State(seen): State<Seen>) -> Response {
-    seen.open.fetch_add(1, Ordering::SeqCst);
-    "waited".into_response()
-}
+use server::Server;
 
 fn gate_with(grants: &str, facts: Facts) -> (Gate, Services) {
     let grants: Grants = toml::from_str(grants).unwrap_or_else(|error| panic!("{grants}: {error}"));
@@ -407,55 +314,4 @@ async fn a_server_that_is_not_there_is_a_failure() {
     drop(listener);
     let error = fetch(&gate(&[&origin]), get(&origin)).await.unwrap_err();
     assert!(matches!(&error, Error::Failed(reason) if reason.contains("Connection refused")), "{error:?}");
-}
-
-/// Runs a module with the URL as its setting.
-async fn run_module(module: &str, url: &str, grants: &str) -> (Outcome, String) {
-    let engine = Engine::new().expect("an engine");
-    let prepared = guest::prepare(&engine, &guest::wat(module), grants).expect("the module fits");
-    let mut settings = serde_json::Map::new();
-    settings.insert("url".to_owned(), url.into());
-    let report = run(&prepared, RunRequest { settings: Arc::new(settings), ..guest::request() }).await;
-    (report.outcome, report.message)
-}
-
-#[tokio::test]
-async fn a_module_reaches_what_it_was_granted_and_is_told_what_is_missing() {
-    let server = Server::start().await;
-    let grants = format!("http = [\"{}\"]", server.url(""));
-    assert_eq!(run_module("fetch.wat", &server.url("/"), &grants).await, (Outcome::Ok, "hello".to_owned()));
-    let (outcome, message) = run_module("fetch.wat", &server.url("/"), "http = [\"https://api.example.com\"]").await;
-    assert_eq!(outcome, Outcome::Error);
-    assert!(message.contains(&format!("was not granted `{}`", server.url(""))), "{message}");
-    assert_eq!(server.lines(), ["GET /"]);
-}
-
-#[tokio::test]
-async fn a_module_that_waits_for_a_slow_server_ends_at_its_deadline() {
-    let server = Server::start().await;
-    let engine = Engine::new().expect("an engine");
-    let grants = format!("http = [\"{}\"]", server.url(""));
-    let prepared = guest::prepare(&engine, &guest::wat("fetch.wat"), &grants).expect("the module fits");
-    let settings = Arc::new(serde_json::Map::from_iter([("url".to_owned(), server.url("/slow").into())]));
-    let request = RunRequest { settings, deadline: Duration::from_millis(300), ..guest::request() };
-    let report = run(&prepared, request).await;
-    // The request's own limit is the run's: which of the two is first is open, and neither waits for the server.
-    assert!(matches!(report.outcome, Outcome::Timeout | Outcome::Error), "{:?}", report.outcome);
-}
-
-#[tokio::test]
-async fn the_standard_interface_goes_through_the_same_gate() {
-    let server = Server::start().await;
-    let grants = format!("http = [\"{}\"]", server.url(""));
-    let authority = server.address.to_string();
-    assert_eq!(run_module("wasi-http.wat", &authority, &grants).await, (Outcome::Ok, "200".to_owned()));
-    assert_eq!(server.lines(), ["GET /"]);
-    let denied = (Outcome::Error, "P".to_owned());
-    for authority in [authority.as_str(), "169.254.169.254", "localhost"] {
-        assert_eq!(run_module("wasi-http.wat", authority, "http = [\"https://api.example.com\"]").await, denied);
-    }
-    assert_eq!(server.seen().len(), 1);
-    let error = guest::prepare(&Engine::new().expect("an engine"), &guest::wat("wasi-http.wat"), "").map(|_| ());
-    let error = error.expect_err("it is not granted").to_string();
-    assert_eq!(error, "the module imports `wasi:http/types@0.2.0`, which job `canary` was not granted");
 }
